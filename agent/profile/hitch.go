@@ -1,0 +1,28 @@
+package profile
+
+import (
+	"crypto"
+	"time"
+
+	"github.com/restaple/restaple/agent/staple"
+)
+
+// hitch verifies what it reads, keeps the last good response, and drops it at
+// nextUpdate. With ocsp-resp-file it does not start without a valid file, so
+// nothing is ever taken away from it.
+func hitch() *Profile {
+	p := &Profile{
+		Name:     "hitch",
+		Template: DefaultTemplate,
+	}
+	p.accept = func(s *staple.Staple, _ time.Time) error {
+		switch {
+		case s.Status != staple.Good:
+			return p.refuse("it does not start with the status %s", s.Status)
+		case s.Hash != crypto.SHA1:
+			return p.refuse("it looks up SHA-1 CertIDs, this one is hashed with %v", s.Hash)
+		}
+		return nil
+	}
+	return p
+}

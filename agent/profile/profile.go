@@ -1,0 +1,114 @@
+// Package profile knows what each TLS server does with a staple file: where
+// the file goes, what the server accepts, and what it means to withdraw a
+// staple from it. A profile is data and a few pure functions; a server is one
+// file here.
+package profile
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/restaple/restaple/agent/staple"
+)
+
+// Cause is why a staple has to go.
+type Cause string
+
+// The causes a staple is withdrawn for.
+const (
+	Ending  Cause = "ending"  // its end has come and no newer one did
+	Renewed Cause = "renewed" // it belongs to an earlier leaf, or to none
+	Revoked Cause = "revoked" // the responder has revoked the leaf since
+	Damaged Cause = "damaged" // the file is no response, or one that does not verify
+	Absent  Cause = "absent"  // there never was one, and the server may need a file
+)
+
+// Way is what withdrawing does to the file.
+type Way string
+
+// The ways to withdraw a staple.
+const (
+	Leave       Way = "leave"       // the server checks for itself, or would fail without the file
+	Remove      Way = "remove"      // the server does without
+	Placeholder Way = "placeholder" // the server starts only with a file that parses: tryLater
+	Empty       Way = "empty"       // zero octets: HAProxy keeps a slot that its API can fill
+)
+
+// Profile is what restaple knows about one kind of server.
+type Profile struct {
+	Name string
+
+	// Template is where the staple goes unless configured otherwise.
+	Template string
+
+	// Withdraw says what to do for each cause. A cause that is not in it
+	// is left alone.
+	Withdraw map[Cause]Way
+
+	// SHA256 reports whether the server finds a staple whose CertID is
+	// hashed with SHA-256 (most look up SHA-1 only).
+	SHA256 bool
+
+	// accept refuses verified responses which this server would not take.
+	accept func(s *staple.Staple, now time.Time) error
+}
+
+// DefaultTemplate puts the staple beside the certificate.
+const DefaultTemplate = "{path}.ocsp"
+
+// Refusal says why a server would not take a verified response.
+type Refusal struct {
+	Server string
+	Detail string
+}
+
+func (e *Refusal) Error() string {
+	return fmt.Sprintf("not for %s: %s", e.Server, e.Detail)
+}
+
+// Accept reports whether the server would take s at now: nil, or a *Refusal.
+func (p *Profile) Accept(s *staple.Staple, now time.Time) error {
+	if p.accept == nil {
+		return nil
+	}
+	return p.accept(s, now)
+}
+
+func (p *Profile) refuse(format string, args ...any) error {
+	return &Refusal{Server: p.Name, Detail: fmt.Sprintf(format, args...)}
+}
+
+// all returns every profile, the generic one first.
+func all() []*Profile {
+	return []*Profile{
+		generic(), nginx(), haproxy(), lighttpd(), hitch(), exim(), trafficserver(), envoy(),
+	}
+}
+
+// Names returns the names that ByName takes.
+func Names() []string {
+	var names []string
+	for _, p := range all() {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
+// ByName returns the profile of a server; "" is the generic one.
+func ByName(name string) (*Profile, error) {
+	if name == "" {
+		return generic(), nil
+	}
+	i := slices.IndexFunc(all(), func(p *Profile) bool { return p.Name == name })
+	if i < 0 {
+		return nil, fmt.Errorf("unknown server %q, want one of %s", name, strings.Join(Names(), ", "))
+	}
+	return all()[i], nil
+}
+
+// everywhere withdraws in the same way whatever the cause.
+func everywhere(w Way) map[Cause]Way {
+	return map[Cause]Way{Ending: w, Renewed: w, Revoked: w, Damaged: w}
+}

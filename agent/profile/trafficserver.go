@@ -1,0 +1,29 @@
+package profile
+
+import (
+	"time"
+
+	"github.com/restaple/restaple/agent/staple"
+)
+
+// trafficserverMaxBytes is the buffer Traffic Server reads a prefetched
+// response into (MAX_STAPLING_DER in its OCSPStapling.cc).
+const trafficserverMaxBytes = 10240
+
+// trafficserver serves whatever parses, without an end, and does without a
+// file.
+func trafficserver() *Profile {
+	p := &Profile{
+		Name:     "trafficserver",
+		Template: DefaultTemplate,
+		SHA256:   true,
+		Withdraw: everywhere(Remove),
+	}
+	p.accept = func(s *staple.Staple, _ time.Time) error {
+		if n := len(s.DER()); n > trafficserverMaxBytes {
+			return p.refuse("it reads at most %d octets, the response has %d", trafficserverMaxBytes, n)
+		}
+		return nil
+	}
+	return p
+}
