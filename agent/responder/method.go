@@ -1,0 +1,219 @@
+package responder
+
+import (
+	"context"
+	"fmt"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+)
+
+// eitherWay asks by one method and, if that is not understood, once by the
+// other.
+func (c *Client) eitherWay(ctx context.Context, q *Query, base *url.URL, request []byte) (*Answer, *Error) {
+	get, short := getURL(base, request)
+	key := hostOf(base) + base.EscapedPath()
+	order := []string{http.MethodPost}
+	if get != nil {
+		order = c.memory.order(key, short, time.Now())
+	}
+	first := c.once(ctx, q, order[0], base, get, request)
+	if first.understood() || len(order) == 1 {
+		return first.answer, first.err
+	}
+	second := c.once(ctx, q, order[1], base, get, request)
+	if second.understood() && second.err == nil {
+		c.memory.keep(key, second.method, short, time.Now())
+		second.answer.Warnings = append(second.answer.Warnings,
+			fmt.Sprintf("%s brought %s; %s was understood", first.method, first.says(), second.method))
+	}
+	return better(&first, &second)
+}
+
+// better picks what says more when both methods were tried.
+func better(first, second *try) (*Answer, *Error) {
+	switch {
+	case second.err == nil && (second.answer.NotModified || isOCSP(second.answer) || first.err != nil):
+		return second.answer, nil
+	case first.err == nil:
+		return first.answer, nil
+	}
+	both := *first.err
+	both.RetryAfter = max(first.err.RetryAfter, second.err.RetryAfter)
+	both.Err = fmt.Errorf("%s: %w; %s: %w", first.method, first.err.Err, second.method, second.err.Err)
+	return nil, &both
+}
+
+func isOCSP(a *Answer) bool {
+	_, ok := outerStatus(a.DER)
+	return ok
+}
+
+// try is the outcome of one method: an answer or an error.
+type try struct {
+	method string
+	answer *Answer
+	err    *Error
+}
+
+// understood reports whether the responder made sense of the request. What it
+// said may be bad news then, but the other method would not change it.
+func (t *try) understood() bool {
+	if t.err != nil {
+		switch t.err.Kind {
+		case KindHTTP:
+			// Who says when to come back is not asked again at once.
+			return t.err.Status == http.StatusTooManyRequests || t.err.RetryAfter > 0
+		case KindTooLarge:
+			return false // a web page, if anything
+		}
+		return true
+	}
+	if t.answer.NotModified {
+		return true
+	}
+	status, ok := outerStatus(t.answer.DER)
+	return ok && status != statusMalformedRequest
+}
+
+// says describes what was not understood.
+func (t *try) says() string {
+	if t.err != nil {
+		return t.err.Err.Error()
+	}
+	if isOCSP(t.answer) {
+		return "malformedRequest"
+	}
+	return strings.Join(append([]string{"no OCSP response"}, t.answer.Warnings...), ": ")
+}
+
+func (c *Client) once(ctx context.Context, q *Query, method string, base, get *url.URL, request []byte) try {
+	x := exchange{
+		method: method, url: base, name: redact(q.URL), limit: c.o.MaxBody,
+		header: http.Header{
+			"User-Agent": {c.o.UserAgent},
+			"Accept":     {"application/ocsp-response"},
+		},
+	}
+	if q.Configured {
+		x.trusted = hostPort(base)
+	}
+	if method == http.MethodPost {
+		x.body = request
+	} else {
+		x.url = get
+	}
+	conditional := false
+	switch {
+	case q.NoCache:
+		x.header.Set("Cache-Control", "no-cache")
+		x.header.Set("Pragma", "no-cache")
+	case method == http.MethodGet:
+		conditional = addValidators(x.header, q.Validators)
+	}
+	r, err := c.do(ctx, x)
+	if err == nil && r.status == http.StatusNotModified && !conditional {
+		err = &Error{Kind: KindHTTP, URL: x.name, Status: r.status, Err: &statusError{code: r.status}}
+	}
+	if err != nil {
+		return try{method: method, err: err}
+	}
+	return try{method: method, answer: r.answer(method, q.Validators)}
+}
+
+func addValidators(h http.Header, v Validators) bool {
+	if etag := token(v.ETag); etag != "" {
+		h.Set("If-None-Match", etag)
+	}
+	if modified := token(v.LastModified); modified != "" {
+		h.Set("If-Modified-Since", modified)
+	}
+	return h.Get("If-None-Match") != "" || h.Get("If-Modified-Since") != ""
+}
+
+func (r *reply) answer(method string, had Validators) *Answer {
+	a := &Answer{
+		DER: r.body, NotModified: r.status == http.StatusNotModified,
+		Validators: validators(r.header),
+		FreshUntil: freshUntil(r.header, r.at),
+		Method:     method,
+	}
+	if a.NotModified && a.Validators == (Validators{}) {
+		a.Validators = had
+	}
+	a.Skew, a.Date = skew(r.header, r.at)
+	if !a.NotModified {
+		if w := contentTypeWarning(r.header); w != "" {
+			a.Warnings = append(a.Warnings, w)
+		}
+	}
+	return a
+}
+
+// contentTypeWarning is "" for the type that RFC 6960 appendix A.2 demands. With
+// another one the bytes decide.
+func contentTypeWarning(h http.Header) string {
+	value := h.Get("Content-Type")
+	kind, _, err := mime.ParseMediaType(value)
+	if err == nil && kind == "application/ocsp-response" {
+		return ""
+	}
+	return fmt.Sprintf("Content-Type %.80q", value)
+}
+
+// memory keeps for each responder that it understands only the method that
+// would not be tried first.
+type memory struct {
+	mu    sync.Mutex
+	other map[string]habit
+}
+
+type habit struct {
+	method string
+	until  time.Time
+}
+
+const (
+	// habitLasts is when the ordinary method gets another chance: GET is
+	// what CDNs can answer, and it may have been a bad day.
+	habitLasts = 24 * time.Hour
+	// maxHabits bounds what certificates can make us remember.
+	maxHabits = 4096
+)
+
+// order returns both methods, the one to begin with first.
+func (m *memory) order(key string, short bool, now time.Time) []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	method := usual(short)
+	if h, ok := m.other[key]; ok && now.Before(h.until) {
+		method = h.method
+	}
+	if method == http.MethodGet {
+		return []string{http.MethodGet, http.MethodPost}
+	}
+	return []string{http.MethodPost, http.MethodGet}
+}
+
+func (m *memory) keep(key, method string, short bool, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if method == usual(short) {
+		delete(m.other, key)
+		return
+	}
+	if len(m.other) >= maxHabits {
+		clear(m.other)
+	}
+	m.other[key] = habit{method, now.Add(habitLasts)}
+}
+
+func usual(short bool) string {
+	if short {
+		return http.MethodGet
+	}
+	return http.MethodPost
+}
