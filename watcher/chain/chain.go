@@ -43,6 +43,10 @@ func (l *Leaf) SerialHex() string {
 type Chain struct {
 	Leaf   *Leaf
 	Issuer *Issuer // nil when none of the certificates at hand signed the leaf
+
+	// IssuerErr says what was looked at if Issuer is nil: whether nobody of
+	// the issuer's name was there, or one whose key did not sign the leaf.
+	IssuerErr error
 }
 
 // Issuer is a CA certificate with what a CertID needs of it. It is shared by

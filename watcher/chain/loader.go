@@ -1,0 +1,217 @@
+package chain
+
+import (
+	"bytes"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// LoaderOptions say where a Loader looks besides the chain's own file.
+type LoaderOptions struct {
+	// IssuerDirs are directories with certificates of issuers, one or more
+	// to a file: PEM, DER or PKCS#7. A file may be named as well.
+	IssuerDirs []string
+}
+
+// Loader loads chains from files and shares between them what they have in
+// common: the issuers, and the URLs in the leaves. It may be used by many
+// goroutines at once.
+type Loader struct {
+	buffers buffers
+	shared  sharedIssuers
+	texts   texts
+	dirs    issuerDirs
+}
+
+// NewLoader returns a Loader that has read nothing yet.
+func NewLoader(o LoaderOptions) *Loader {
+	l := &Loader{}
+	l.dirs.paths, l.dirs.read = o.IssuerDirs, l.issuersIn
+	return l
+}
+
+// Load reads the chain at path. Where the file does not hold the issuer, it is
+// looked for in path.issuer (HAProxy's name for it, with and without the
+// certificate's extension), in chain.pem and ca.crt beside path and in the
+// issuer directories. That none was found is no error: Issuer is nil then, and
+// IssuerErr says what was looked at.
+//
+// The error is ErrNotChain if the file has no end-entity certificate in it and
+// ErrIncomplete if it seems to be half-written.
+func (l *Loader) Load(path string) (*Chain, error) {
+	c, err := l.load(path)
+	if err != nil {
+		return nil, fmt.Errorf("load %s: %w", path, pathless(err))
+	}
+	return c, nil
+}
+
+func (l *Loader) load(path string) (*Chain, error) {
+	ders, broken := l.buffers.read(path, split)
+	if errors.Is(broken, ErrIncomplete) || len(ders) == 0 {
+		return nil, broken
+	}
+	sketches, err := sketchAll(ders)
+	broken = errors.Join(broken, err)
+	cert, err := pickLeaf(sketches)
+	if err != nil {
+		if errors.Is(err, ErrNotChain) && broken != nil {
+			return nil, broken // perhaps just that one was the leaf
+		}
+		return nil, err
+	}
+	leaf, err := NewLeaf(cert)
+	if err != nil {
+		return nil, err
+	}
+	l.texts.share(leaf)
+	c := &Chain{Leaf: leaf}
+	c.Issuer, c.IssuerErr = l.findIssuer(path, cert, sketches)
+	return c, nil
+}
+
+// Forget makes the next Load that needs the issuer directories look at their
+// files again. A file that is new in them is found without it, one that was
+// written anew in place is not.
+func (l *Loader) Forget() { l.dirs.forget() }
+
+// Problems returns what was wrong with the issuer directories when they were
+// last looked at. It is no reason to stop: the issuer may well be elsewhere.
+func (l *Loader) Problems() []error { return l.dirs.problemsNow() }
+
+// findIssuer goes from the nearest place to the farthest and stops at the first
+// issuer that is valid now. An expired one signs no less, so it is taken if
+// there is no other.
+func (l *Loader) findIssuer(path string, leaf *x509.Certificate, own []*sketch) (*Issuer, error) {
+	s := search{leaf: leaf, now: time.Now(), shared: &l.shared}
+	if s.in(filepath.Base(path), own) {
+		return s.found, nil
+	}
+	for _, companion := range companions(path) {
+		sketches, err := l.issuersIn(companion)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		s.note(filepath.Base(companion), err)
+		if s.in(filepath.Base(companion), sketches) {
+			return s.found, nil
+		}
+	}
+	if len(l.dirs.paths) > 0 && s.in("the issuer directories", l.dirs.lookup(leaf.RawIssuer)) {
+		return s.found, nil
+	}
+	if s.found != nil {
+		return s.found, nil
+	}
+	return nil, s.failure()
+}
+
+// companions names the files that may hold the issuer of the chain at path.
+func companions(path string) []string {
+	dir, base := filepath.Split(path)
+	names := []string{path + ".issuer"}
+	if ext := filepath.Ext(base); ext != "" && ext != base {
+		names = append(names, strings.TrimSuffix(path, ext)+".issuer")
+	}
+	for _, name := range []string{"chain.pem", "ca.crt"} {
+		if name != base {
+			names = append(names, dir+name)
+		}
+	}
+	return names
+}
+
+func (l *Loader) issuersIn(path string) ([]*sketch, error) {
+	ders, err := l.buffers.read(path, splitIssuers)
+	if len(ders) == 0 {
+		return nil, err
+	}
+	sketches, broken := sketchAll(ders)
+	return sketches, errors.Join(err, broken)
+}
+
+func sketchAll(ders [][]byte) (sketches []*sketch, err error) {
+	for i, der := range ders {
+		s, bad := readSketch(der)
+		if bad != nil {
+			err = errors.Join(err, fmt.Errorf("certificate %d: %w", i+1, bad))
+			continue
+		}
+		sketches = append(sketches, s)
+	}
+	return sketches, err
+}
+
+// search is one search for the issuer of one leaf.
+type search struct {
+	leaf   *x509.Certificate
+	now    time.Time
+	shared *sharedIssuers
+
+	found    *Issuer
+	places   []string // looked at in vain
+	namesake []string // where a CA of that name is whose key did not sign
+	trouble  error
+}
+
+// in looks among the certificates of one place and reports whether the search
+// is over.
+func (s *search) in(place string, sketches []*sketch) bool {
+	var certs []*x509.Certificate
+	var issuers []*Issuer
+	for _, c := range sketches {
+		if !bytes.Equal(c.subject, s.leaf.RawIssuer) {
+			continue
+		}
+		issuer, err := s.shared.get(c)
+		if err != nil {
+			s.note(place, err)
+			continue
+		}
+		certs, issuers = append(certs, issuer.Certificate), append(issuers, issuer)
+	}
+	best := FindIssuer(s.leaf, certs, s.now)
+	for i, cert := range certs {
+		if cert == best && (s.found == nil || preferred(cert, s.found.Certificate, s.now)) {
+			s.found = issuers[i]
+		}
+	}
+	s.places = append(s.places, place)
+	if best == nil && len(certs) > 0 {
+		s.namesake = append(s.namesake, place)
+	}
+	return s.found != nil && validAt(s.found.Certificate, s.now)
+}
+
+func (s *search) note(place string, err error) {
+	if err != nil && !errors.Is(err, ErrNotChain) {
+		s.trouble = errors.Join(s.trouble, fmt.Errorf("%s: %w", place, pathless(err)))
+	}
+}
+
+func (s *search) failure() error {
+	var err error
+	if len(s.namesake) > 0 {
+		err = fmt.Errorf("the certificate of %q in %s did not sign it: same name, other key",
+			s.leaf.Issuer, strings.Join(s.namesake, ", "))
+	} else {
+		err = fmt.Errorf("no certificate of %q in %s", s.leaf.Issuer, strings.Join(s.places, ", "))
+	}
+	if s.trouble != nil {
+		return fmt.Errorf("%w (%w)", err, s.trouble)
+	}
+	return err
+}
+
+// pathless takes the path off an error that will be told with it anyway.
+func pathless(err error) error {
+	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
+		return pathErr.Err
+	}
+	return err
+}

@@ -1,0 +1,111 @@
+package chain
+
+import (
+	"bytes"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// FromCertificates finds the leaf among certificates in any order, and the
+// issuer if it is among them too. The error is ErrNotChain if all are CAs.
+func FromCertificates(certs []*x509.Certificate) (*Chain, error) {
+	sketches := make([]*sketch, 0, len(certs))
+	for _, cert := range certs {
+		sketches = append(sketches, sketchOf(cert))
+	}
+	cert, err := pickLeaf(sketches)
+	if err != nil {
+		return nil, err
+	}
+	leaf, err := NewLeaf(cert)
+	if err != nil {
+		return nil, err
+	}
+	c := &Chain{Leaf: leaf}
+	found := FindIssuer(cert, certs, time.Now())
+	if found == nil {
+		c.IssuerErr = fmt.Errorf("no certificate of %q among those given signed it", cert.Issuer)
+		return c, nil
+	}
+	if c.Issuer, err = NewIssuer(found); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// pickLeaf returns the first certificate that is neither marked as a CA nor
+// has signed another one here: old private roots carry no mark.
+func pickLeaf(sketches []*sketch) (*x509.Certificate, error) {
+	var broken error
+	for i, s := range sketches {
+		if s.ca || signedAnother(s, sketches) {
+			continue
+		}
+		cert, err := s.certificate()
+		if err != nil {
+			broken = errors.Join(broken, fmt.Errorf("certificate %d: %w", i+1, err))
+			continue
+		}
+		return cert, nil
+	}
+	if broken != nil {
+		return nil, broken
+	}
+	return nil, ErrNotChain
+}
+
+func signedAnother(s *sketch, all []*sketch) bool {
+	for _, o := range all {
+		if o.sum == s.sum || !bytes.Equal(o.issuer, s.subject) {
+			continue
+		}
+		signer, err := s.certificate()
+		if err != nil {
+			return false
+		}
+		if signed, err := o.certificate(); err == nil && signs(signer, signed) {
+			return true
+		}
+	}
+	return false
+}
+
+// FindIssuer returns the candidate that signed the leaf, or nil. Its subject is
+// the leaf's issuer, byte for byte, and its key verifies the leaf's signature;
+// order, key identifiers and the CA bit prove nothing. Among cross-signed
+// twins one that is valid now wins, then the one that ends last, so that
+// the choice does not depend on the order.
+func FindIssuer(leaf *x509.Certificate, candidates []*x509.Certificate, now time.Time) *x509.Certificate {
+	var best *x509.Certificate
+	for _, c := range candidates {
+		if c == best || !bytes.Equal(c.RawSubject, leaf.RawIssuer) || !signs(c, leaf) {
+			continue
+		}
+		if best == nil || preferred(c, best, now) {
+			best = c
+		}
+	}
+	return best
+}
+
+// signs does without CheckSignatureFrom, which refuses SHA-1 signatures and
+// issuers that lack the CA bit. Private PKIs have both.
+func signs(issuer, cert *x509.Certificate) bool {
+	return issuer.CheckSignature(cert.SignatureAlgorithm, cert.RawTBSCertificate, cert.Signature) == nil
+}
+
+func preferred(a, b *x509.Certificate, now time.Time) bool {
+	if va, vb := validAt(a, now), validAt(b, now); va != vb {
+		return va
+	}
+	if c := a.NotAfter.Compare(b.NotAfter); c != 0 {
+		return c > 0
+	}
+	return bytes.Compare(a.Raw, b.Raw) < 0
+}
+
+func validAt(cert *x509.Certificate, now time.Time) bool {
+	return !now.Before(cert.NotBefore) && !now.After(cert.NotAfter)
+}
