@@ -1,0 +1,103 @@
+package schedule
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/robfig/cron/v3"
+)
+
+// minEvery is the smallest interval of "@every". cron turns anything smaller,
+// also a negative one, into every second.
+const minEvery = time.Second
+
+// everyPrefix begins an expression for a fixed interval.
+const everyPrefix = "@every "
+
+// Cron says when ordinary refreshes may happen.
+type Cron struct {
+	fields cron.Schedule
+	every  time.Duration // if fields is nil
+}
+
+// ParseCron reads a cron expression as robfig/cron does: five fields, or
+// @hourly, @daily, @weekly, @monthly, @yearly, @every DURATION; fields and
+// names may have TZ=ZONE in front, otherwise local time is meant. An
+// expression that never comes true is an error.
+func ParseCron(expr string) (*Cron, error) {
+	zone, rest := "", strings.TrimSpace(expr)
+	if strings.HasPrefix(rest, "TZ=") || strings.HasPrefix(rest, "CRON_TZ=") {
+		// cron panics if nothing follows the zone.
+		var found bool
+		zone, rest, found = strings.Cut(rest, " ")
+		rest = strings.TrimSpace(rest)
+		if !found || rest == "" {
+			return nil, fmt.Errorf("nothing follows the time zone in %q", expr)
+		}
+		if strings.HasSuffix(zone, "=") {
+			return nil, fmt.Errorf("no time zone after the equals sign in %q", expr)
+		}
+	}
+	if after, ok := strings.CutPrefix(rest, everyPrefix); ok {
+		return parseEvery(zone, after)
+	}
+	for _, field := range strings.Fields(rest) {
+		// cron takes a field of nothing but commas as one that is never true,
+		// and ignores stray ones.
+		if strings.HasPrefix(field, ",") || strings.HasSuffix(field, ",") || strings.Contains(field, ",,") {
+			return nil, fmt.Errorf("stray comma in %q", field)
+		}
+	}
+	fields, err := cron.ParseStandard(strings.TrimSpace(zone + " " + rest))
+	if err != nil {
+		return nil, err
+	}
+	c := &Cron{fields: fields}
+	if c.Next(time.Date(2024, time.January, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
+		return nil, fmt.Errorf("%q never comes true: no month has such a day", expr)
+	}
+	return c, nil
+}
+
+func parseEvery(zone, interval string) (*Cron, error) {
+	if zone != "" {
+		return nil, errors.New("@every takes no time zone")
+	}
+	d, err := time.ParseDuration(strings.TrimSpace(interval))
+	if err != nil {
+		return nil, fmt.Errorf("@every %q is not a duration such as 90s or 12h", interval)
+	}
+	if d < minEvery {
+		return nil, fmt.Errorf("@every %s is too often, at least %s is needed", d, minEvery)
+	}
+	return &Cron{every: d}, nil
+}
+
+// Next returns the first time after t that the expression names, or the zero
+// time if there is none within ten years. For @every those are the multiples
+// of the interval since the Unix epoch, whenever it is asked: they are the
+// same after a restart.
+func (c *Cron) Next(t time.Time) time.Time {
+	if c.fields == nil {
+		return nextMultiple(t, c.every)
+	}
+	// cron looks five years ahead, but from 2096 to 2104 no year has a 29th
+	// of February.
+	for range 2 {
+		if next := c.fields.Next(t); !next.IsZero() {
+			return next
+		}
+		t = t.AddDate(5, 0, 0)
+	}
+	return time.Time{}
+}
+
+// nextMultiple is the first multiple of d since the Unix epoch after t.
+func nextMultiple(t time.Time, d time.Duration) time.Time {
+	// Truncate counts from the year 1, which for most d is out of step with
+	// the epoch, so the offset between the two is added and taken away.
+	offset := time.Unix(0, 0).Sub(time.Unix(0, 0).Truncate(d))
+	return t.Add(-offset).Truncate(d).Add(offset).Add(d)
+}

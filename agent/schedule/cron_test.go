@@ -1,0 +1,101 @@
+package schedule
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestCronNamesTheNextTime(t *testing.T) {
+	for _, test := range []struct {
+		expr, from, want string
+	}{
+		{"* * * * *", "2026-03-01T12:00:00Z", "2026-03-01T12:01:00Z"},
+		{"* * * * *", "2026-03-01T11:59:59.999999999Z", "2026-03-01T12:00:00Z"},
+		{" 30 2 * * * ", "2026-03-01T12:00:00Z", "2026-03-02T02:30:00Z"},
+		{"*/15 9-17 * * mon-fri", "2026-03-01T12:00:00Z", "2026-03-02T09:00:00Z"},
+		{"0 0 29 2 *", "2026-03-01T12:00:00Z", "2028-02-29T00:00:00Z"},
+		{"0 0 29 2 *", "2096-03-01T12:00:00Z", "2104-02-29T00:00:00Z"},
+		{"@daily", "2026-03-01T12:00:00Z", "2026-03-02T00:00:00Z"},
+		{"TZ=UTC @daily", "2026-03-01T12:00:00+05:00", "2026-03-02T00:00:00Z"},
+		{"CRON_TZ=UTC 30 2 * * *", "2026-03-01T12:00:00+05:00", "2026-03-02T02:30:00Z"},
+		{"@every 1h", "2026-03-01T12:00:00Z", "2026-03-01T13:00:00Z"},
+		{"@every 1h", "2026-03-01T12:59:59.5Z", "2026-03-01T13:00:00Z"},
+		{"@every 7s", "1970-01-01T00:00:01Z", "1970-01-01T00:00:07Z"},
+		{"@every 7s", "1970-01-01T00:00:07Z", "1970-01-01T00:00:14Z"},
+		{"@every 7s", "1969-12-31T23:59:59Z", "1970-01-01T00:00:00Z"},
+	} {
+		t.Run(test.expr+" from "+test.from, func(t *testing.T) {
+			c, err := ParseCron(test.expr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, want := c.Next(parse(t, test.from)), parse(t, test.want); !got.Equal(want) {
+				t.Errorf("got %v, want %v", got, want)
+			}
+		})
+	}
+}
+
+func TestCronRefusesWhatWouldNeverOrAlwaysFire(t *testing.T) {
+	for _, test := range []struct{ expr, want string }{
+		{"", "empty"},
+		{"   ", "empty"},
+		{"* * * *", "expected exactly 5 fields"},
+		{"* * * * * *", "expected exactly 5 fields"},
+		{"61 * * * *", "above maximum"},
+		{"*/0 * * * *", "positive"},
+		{", * * * *", "stray comma"},
+		{"1,,2 * * * *", "stray comma"},
+		{"0 0 30 2 *", "never comes true"},
+		{"0 0 31 4,6,9,11 *", "never comes true"},
+		{"TZ=UTC", "nothing follows"},
+		{"TZ=UTC ", "nothing follows"},
+		{"CRON_TZ=UTC", "nothing follows"},
+		{"TZ= * * * * *", "no time zone"},
+		{"TZ=Nowhere/Land * * * * *", "Nowhere/Land"},
+		{"TZ=UTC @every 1h", "no time zone"},
+		{"@every -5m", "too often"},
+		{"@every 0s", "too often"},
+		{"@every 10ms", "too often"},
+		{"@every soon", "not a duration"},
+		{"@every", "unrecognized"},
+		{"@sometimes", "unrecognized"},
+	} {
+		t.Run(test.expr, func(t *testing.T) {
+			_, err := ParseCron(test.expr)
+			if err == nil {
+				t.Fatalf("accepted, want an error with %q", test.want)
+			}
+			if !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %q, want it to contain %q", err, test.want)
+			}
+		})
+	}
+}
+
+func FuzzParseCron(f *testing.F) {
+	for _, expr := range []string{"* * * * *", "TZ=UTC", "TZ=UTC @daily", "@every -5m", "@every 1h", "0 0 30 2 *",
+		"*/15 9-17 1,15 jan-mar mon", "? ? ? ? ?", "CRON_TZ=UTC 0 0 29 2 *", "1-2-3 * * * *", "1/2/3 * * * *"} {
+		f.Add(expr, int64(1772366400))
+	}
+	f.Fuzz(func(t *testing.T, expr string, seconds int64) {
+		c, err := ParseCron(expr)
+		if err != nil {
+			return
+		}
+		from := time.Unix(seconds%(1<<36), 0).UTC() // until about the year 4000
+		if next := c.Next(from); !next.IsZero() && !next.After(from) {
+			t.Errorf("%q: the next time after %v is %v", expr, from, next)
+		}
+	})
+}
+
+func parse(t *testing.T, s string) time.Time {
+	t.Helper()
+	at, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
