@@ -1,5 +1,18 @@
 package writer
 
+import "path/filepath"
+
+const (
+	// maxBatch bounds the open directories (two descriptors each) and how
+	// long the first job of a batch waits for the last.
+	maxBatch = 512
+
+	// maxSingle is the number of files up to which each is synced by itself.
+	// For more of them one sync of the whole file system is cheaper, although
+	// it also writes what other programs have left unwritten.
+	maxSingle = 32
+)
+
 // CommitOptions lets the caller act between the steps of a batch.
 type CommitOptions struct {
 	// Before is called once per batch that changes anything, with the jobs
@@ -13,6 +26,82 @@ type CommitOptions struct {
 	After func(results []Result)
 }
 
-// CommitAll does the jobs, in their order, and tells each one's Done.
+// CommitAll does the jobs, in their order, and tells each one's Done. Jobs
+// that name the same path are done one after the other; else up to 512 of
+// them share a batch and its syncs. One that fails holds up no other.
 func CommitAll(jobs []Job, o CommitOptions) {
+	for len(jobs) > 0 {
+		n := batchLen(jobs)
+		commit(jobs[:n], o)
+		jobs = jobs[n:]
+	}
+}
+
+// batchLen says how many of the first jobs can share a batch. What a job has
+// to do is decided before any other job of its batch is done, so a path
+// stands in a batch once.
+func batchLen(jobs []Job) int {
+	seen := make(map[string]bool, min(len(jobs), maxBatch))
+	for i, j := range jobs {
+		path := filepath.Clean(j.Path)
+		if i == maxBatch || seen[path] {
+			return i
+		}
+		seen[path] = true
+	}
+	return len(jobs)
+}
+
+func commit(jobs []Job, o CommitOptions) {
+	b := &batch{folders: make(map[string]*folder)}
+	all := make([]*step, len(jobs))
+	for i := range jobs {
+		all[i] = b.plan(&jobs[i])
+	}
+	b.run(o)
+	b.close()
+	for _, s := range all {
+		if s.Done != nil {
+			s.Done(s.changed, s.err)
+		}
+	}
+}
+
+func (b *batch) run(o CommitOptions) {
+	b.write()
+	changing := b.going()
+	if len(changing) == 0 {
+		return
+	}
+	if o.Before != nil {
+		if err := o.Before(jobsOf(changing)); err != nil {
+			for _, s := range changing {
+				s.fail("prepare", err)
+			}
+			return
+		}
+	}
+	for _, s := range changing {
+		s.finish()
+	}
+	b.syncFolders()
+	if o.After != nil {
+		o.After(resultsOf(changing))
+	}
+}
+
+func jobsOf(steps []*step) []Job {
+	jobs := make([]Job, len(steps))
+	for i, s := range steps {
+		jobs[i] = *s.Job
+	}
+	return jobs
+}
+
+func resultsOf(steps []*step) []Result {
+	results := make([]Result, len(steps))
+	for i, s := range steps {
+		results[i] = Result{Job: *s.Job, Changed: s.changed, Err: s.err}
+	}
+	return results
 }

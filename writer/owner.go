@@ -1,0 +1,91 @@
+package writer
+
+import (
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// apply gives the new file f its mode and owner. old is the file it replaces,
+// or nil.
+func (o Options) apply(f *os.File, old fs.FileInfo) error {
+	if err := o.chown(f, old); err != nil {
+		return err
+	}
+	// After chown, which may clear bits; and not by open, which heeds umask.
+	return f.Chmod(o.mode(old))
+}
+
+func (o Options) mode(old fs.FileInfo) fs.FileMode {
+	switch {
+	case o.Mode != 0:
+		return o.Mode.Perm()
+	case old != nil:
+		return old.Mode().Perm()
+	}
+	return defaultMode
+}
+
+func (o Options) chown(f *os.File, old fs.FileInfo) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	haveUID, haveGID := owner(info)
+	if (o.UID != -1 && o.UID != haveUID) || (o.GID != -1 && o.GID != haveGID) {
+		if err := f.Chown(o.UID, o.GID); err != nil {
+			return err
+		}
+	}
+	uid, gid := o.wish(old)
+	if (uid != -1 && uid != haveUID) || (gid != -1 && gid != haveGID) {
+		if f.Chown(uid, gid) != nil {
+			f.Chown(o.UID, gid) // not root, but the group may be one of ours
+		}
+	}
+	return nil
+}
+
+// wish is the owner that a new file should have, -1 where any will do.
+func (o Options) wish(old fs.FileInfo) (uid, gid int) {
+	uid, gid = o.UID, o.GID
+	if uid != -1 && gid != -1 {
+		return uid, gid
+	}
+	model := old
+	if model == nil && o.Like != "" {
+		model, _ = os.Stat(o.Like) // nil if it is gone: then any owner will do
+	}
+	if model == nil {
+		return uid, gid
+	}
+	modelUID, modelGID := owner(model)
+	if uid == -1 {
+		uid = modelUID
+	}
+	if gid == -1 {
+		gid = modelGID
+	}
+	return uid, gid
+}
+
+// correct sets what o names explicitly on the file f that keeps its content.
+func (o Options) correct(f *os.File, info fs.FileInfo) error {
+	uid, gid := owner(info)
+	if (o.UID != -1 && o.UID != uid) || (o.GID != -1 && o.GID != gid) {
+		if err := f.Chown(o.UID, o.GID); err != nil {
+			return err
+		}
+	} else if o.Mode == 0 || o.Mode.Perm() == info.Mode().Perm() {
+		return nil
+	}
+	if err := f.Chmod(o.mode(info)); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+func owner(info fs.FileInfo) (uid, gid int) {
+	s := info.Sys().(*syscall.Stat_t)
+	return int(s.Uid), int(s.Gid)
+}
