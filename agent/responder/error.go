@@ -102,12 +102,7 @@ func isTLS(err error) bool {
 	return ok
 }
 
-// gaveUp is the error for a caller's context that is done, before or during
-// an exchange.
+// gaveUp is the error for a caller's context that is done.
 func gaveUp(ctx context.Context, url string) *Error {
-	cause := context.Cause(ctx)
-	if down, ok := errors.AsType[*DownError](cause); ok {
-		return &Error{Kind: KindDown, URL: url, RetryAfter: max(0, time.Until(down.Until)), Err: down}
-	}
-	return &Error{Kind: KindCanceled, URL: url, Err: cause}
+	return &Error{Kind: KindCanceled, URL: url, Err: context.Cause(ctx)}
 }

@@ -25,23 +25,27 @@ func (c *Client) eitherWay(ctx context.Context, q *Query, base *url.URL, request
 		return first.answer, first.err
 	}
 	second := c.once(ctx, q, order[1], base, get, request)
-	if second.understood() && second.err == nil {
+	if second.err == nil && second.understood() {
 		c.memory.keep(key, second.method, short, time.Now())
-		second.answer.Warnings = append(second.answer.Warnings,
-			fmt.Sprintf("%s brought %s; %s was understood", first.method, first.says(), second.method))
 	}
 	return better(&first, &second)
 }
 
-// better picks what says more when both methods were tried.
+// better picks what says more when both methods were tried, the first without
+// success.
 func better(first, second *try) (*Answer, *Error) {
-	switch {
-	case second.err == nil && (second.answer.NotModified || isOCSP(second.answer) || first.err != nil):
-		return second.answer, nil
-	case first.err == nil:
-		return first.answer, nil
+	a, other := second.answer, first
+	if first.answer != nil && (a == nil || !second.understood() && isOCSP(first.answer)) {
+		a, other = first.answer, second
+	}
+	if a != nil {
+		a.Warnings = append(a.Warnings, other.method+" brought "+other.says())
+		return a, nil
 	}
 	both := *first.err
+	if second.err.Verdict() != LaneGood {
+		both = *second.err
+	}
 	both.RetryAfter = max(first.err.RetryAfter, second.err.RetryAfter)
 	both.Err = fmt.Errorf("%s: %w; %s: %w", first.method, first.err.Err, second.method, second.err.Err)
 	return nil, &both

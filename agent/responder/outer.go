@@ -7,13 +7,9 @@ import (
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// What responseStatus can say that matters before verification (RFC 6960
-// section 4.2.1).
-const (
-	statusMalformedRequest = 1
-	statusInternalError    = 2
-	statusTryLater         = 3
-)
+// statusMalformedRequest is the responseStatus of a responder that did not
+// understand the request (RFC 6960 section 4.2.1).
+const statusMalformedRequest = 1
 
 // outerStatus returns the responseStatus if der has the shape of an
 // OCSPResponse. It is no verification: it only tells an answer from a web

@@ -1,0 +1,227 @@
+package responder
+
+import (
+	"container/heap"
+	"context"
+	"time"
+)
+
+// Verdict is what a job says about the responder it asked: not whether the
+// answer was good news, but how much can be asked of it.
+type Verdict int
+
+// What a job can say.
+const (
+	LaneNeutral    Verdict = iota // nothing about the responder
+	LaneGood                      // it answered
+	LaneOverloaded                // it answered that it cannot: 429, 5xx, tryLater
+	LaneSilent                    // no answer: timeout, no way to connect
+)
+
+// Verdict returns what an error of Ask says about the responder.
+func (e *Error) Verdict() Verdict {
+	switch e.Kind {
+	case KindTimeout, KindConnect, KindDNS, KindInterrupted, KindTLS, KindProxy:
+		return LaneSilent
+	case KindHTTP:
+		if e.Status == 429 || e.Status >= 500 {
+			return LaneOverloaded
+		}
+		return LaneGood
+	case KindTooLarge:
+		return LaneGood
+	}
+	return LaneNeutral
+}
+
+const (
+	// silentStreak is after how many jobs without an answer in a row a
+	// responder counts as down; a failing probe alone tells it, too.
+	silentStreak = 6
+	// badStreak is the same with refusals among them. It is larger because
+	// some responders answer 500 for some certificates only.
+	badStreak = 32
+	// probeFirst is the pause before the first probe of a responder that
+	// is down. Each pause after it is probeFactor times as long.
+	probeFirst  = time.Second
+	probeFactor = 4
+	probeMax    = time.Minute
+)
+
+// lane is the queue of one responder and the limit that its answers have
+// earned it. It decides and does nothing: Lanes starts the jobs.
+type lane struct {
+	host  string
+	max   int
+	every time.Duration // between two starts; 0: no rate
+	queue jobs
+
+	limit    int
+	inFlight int
+	target   int // up to it the limit grows with each good answer, above with each limit of them
+	earned   int // good answers since the limit last grew
+
+	started int // jobs ever
+	cut     int // started when the limit was last halved
+
+	silent, bad int // in a row
+	down        bool
+	pause       time.Duration // the last one between probes
+	heldUntil   time.Time     // the responder asked for it
+	openAt      time.Time     // no job before: probes and the rate
+
+	waiting bool // for the global limit
+	timer   *time.Timer
+}
+
+func newLane(host string, start int, limits LaneLimits) *lane {
+	n := &lane{host: host, max: limits.Max, target: limits.Max, limit: min(start, limits.Max)}
+	if limits.Rate > 0 {
+		n.every = time.Duration(float64(time.Second) / limits.Rate)
+	}
+	return n
+}
+
+// closedUntil returns when a lane that is down or held opens again; zero for
+// an open one.
+func (n *lane) closedUntil(now time.Time) time.Time {
+	until := n.heldUntil
+	if n.down && n.openAt.After(until) {
+		until = n.openAt
+	}
+	if until.After(now) {
+		return until
+	}
+	return time.Time{}
+}
+
+// ready reports whether a job may start. If only time is in the way, at is
+// when it no longer is.
+func (n *lane) ready(now time.Time) (ok bool, at time.Time) {
+	if len(n.queue) == 0 || n.inFlight >= n.limit || n.down && n.inFlight > 0 {
+		return false, time.Time{}
+	}
+	at = n.openAt
+	if n.heldUntil.After(at) {
+		at = n.heldUntil
+	}
+	return !now.Before(at), at
+}
+
+// start takes the most urgent job out of the queue.
+func (n *lane) start(now time.Time) (j *job, turn int) {
+	n.inFlight++
+	n.started++
+	if n.every > 0 {
+		n.openAt = now.Add(n.every)
+	}
+	return heap.Pop(&n.queue).(*job), n.started
+}
+
+// finish counts the verdict of the job that had the given turn, and reports
+// whether the responder has come back.
+func (n *lane) finish(v Verdict, turn int, now time.Time) (revived bool) {
+	full := n.inFlight >= n.limit
+	n.inFlight--
+	switch v {
+	case LaneGood:
+		n.silent, n.bad = 0, 0
+		revived, n.down, n.pause = n.down, false, 0
+		if full {
+			n.grow()
+		}
+	case LaneOverloaded, LaneSilent:
+		n.bad++
+		n.silent++
+		if v == LaneOverloaded {
+			n.silent = 0
+		}
+		n.shrink(v, turn, now)
+	}
+	return revived
+}
+
+// grow raises the limit of a lane that makes use of it: quickly up to what was
+// too much the last time, or to the maximum; slowly after that.
+func (n *lane) grow() {
+	n.earned++
+	if n.limit < n.max && (n.limit < n.target || n.earned >= n.limit) {
+		n.limit++
+		n.earned = 0
+	}
+}
+
+// shrink halves the limit, once for all the jobs that were in flight together:
+// they tell of the same moment.
+func (n *lane) shrink(v Verdict, turn int, now time.Time) {
+	fresh := turn > n.cut
+	if n.down && !fresh {
+		return // a straggler from before
+	}
+	last := fresh && n.limit == 1 && v == LaneSilent
+	if fresh {
+		n.limit = max(1, n.limit/2)
+		n.target, n.earned, n.cut = n.limit, 0, n.started
+	}
+	if n.down || last || n.silent >= silentStreak || n.bad >= badStreak {
+		// What was too much before it went down says little about
+		// what it can do when it is back.
+		n.limit, n.target, n.down = 1, max(2, n.max/2), true
+		n.pause = min(max(probeFirst, n.pause*probeFactor), probeMax)
+		n.openAt = now.Add(n.pause)
+		n.cut = n.started
+	}
+}
+
+// hold keeps the lane closed, at the responder's wish.
+func (n *lane) hold(until time.Time) {
+	if until.After(n.heldUntil) {
+		n.heldUntil = until
+	}
+}
+
+// idle reports whether nothing would be lost with the lane.
+func (n *lane) idle(now time.Time) bool {
+	return len(n.queue) == 0 && n.inFlight == 0 && !n.down && !n.heldUntil.After(now)
+}
+
+func (n *lane) state(now time.Time) LaneState {
+	s := LaneState{Host: n.host, State: "open", InFlight: n.inFlight, Limit: n.limit, Queued: len(n.queue)}
+	s.Until = n.closedUntil(now)
+	switch {
+	case n.down:
+		s.State = "down"
+	case !s.Until.IsZero():
+		s.State = "held"
+	case n.limit < n.max && n.cut > 0:
+		s.State = "slowed"
+	}
+	return s
+}
+
+// job is a call that waits in a lane.
+type job struct {
+	urgency time.Time
+	turn    uint64 // of those with one urgency, first come, first served
+	call    func(context.Context) Verdict
+}
+
+// jobs is a heap, the most urgent one first.
+type jobs []*job
+
+func (q jobs) Len() int { return len(q) }
+func (q jobs) Less(i, k int) bool {
+	if c := q[i].urgency.Compare(q[k].urgency); c != 0 {
+		return c < 0
+	}
+	return q[i].turn < q[k].turn
+}
+func (q jobs) Swap(i, k int) { q[i], q[k] = q[k], q[i] }
+func (q *jobs) Push(x any)   { *q = append(*q, x.(*job)) }
+func (q *jobs) Pop() any {
+	old := *q
+	last := old[len(old)-1]
+	old[len(old)-1] = nil
+	*q = old[:len(old)-1]
+	return last
+}
