@@ -1,6 +1,10 @@
 package staple
 
-import "time"
+import (
+	"encoding/asn1"
+	"fmt"
+	"time"
+)
 
 // Reason says in one word why bytes are not a staple. The words are public:
 // they stand in logs, metric labels, JSON and in what `restaple verify` says.
@@ -24,6 +28,15 @@ const (
 	CriticalExtension Reason = "critical-extension"
 	TooLarge          Reason = "too-large"
 )
+
+// Reasons returns every reason there is, in the order in which they are
+// looked for. The set is closed: metrics have a series for each.
+func Reasons() []Reason {
+	return []Reason{
+		TooLarge, Malformed, ResponderError, WrongIssuer, WeakAlgorithm, NotAuthorized, BadSignature, NoMatch,
+		CriticalExtension, BadWindow, NotYetValid, Expired, BadProducedAt, IsRevoked, IsUnknown,
+	}
+}
 
 // Error says why a response is not a staple.
 type Error struct {
@@ -50,4 +63,20 @@ func (e *Error) Error() string {
 		return string(e.Reason)
 	}
 	return string(e.Reason) + ": " + e.Detail
+}
+
+func reject(reason Reason, format string, args ...any) *Error {
+	return &Error{Reason: reason, Detail: fmt.Sprintf(format, args...)}
+}
+
+// dotted writes the content octets of an object identifier as people do.
+func dotted(oid []byte) string {
+	if len(oid) > 127 {
+		return "that is too long to name"
+	}
+	var id asn1.ObjectIdentifier
+	if _, err := asn1.Unmarshal(append([]byte{asn1.TagOID, byte(len(oid))}, oid...), &id); err != nil {
+		return fmt.Sprintf("%x", oid)
+	}
+	return id.String()
 }

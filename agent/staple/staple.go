@@ -20,7 +20,8 @@ const (
 
 // Staple is a verified response. Only Verify makes one.
 type Staple struct {
-	der []byte
+	der   []byte
+	nonce []byte
 
 	Status     Status
 	ThisUpdate time.Time
@@ -32,7 +33,7 @@ type Staple struct {
 	// notAfter and the leaf's notAfter.
 	Expires time.Time
 
-	Hash      crypto.Hash // of the CertID that matched: crypto.SHA1 or crypto.SHA256
+	Hash      crypto.Hash // of the CertID that matched: SHA-1 or SHA-256, rarely SHA-384 or SHA-512
 	Singles   int         // number of SingleResponses in the response
 	Delegated bool        // signed by a delegated responder, not by the issuer itself
 	Signer    string      // subject of the certificate that signed
@@ -48,6 +49,10 @@ type Staple struct {
 
 // DER returns the response as it was verified. It must not be changed.
 func (s *Staple) DER() []byte { return s.der }
+
+// Nonce returns the nonce of the response, or nil if it has none (RFC 9654).
+// Verify ignores it: only who asked knows what it had to be.
+func (s *Staple) Nonce() []byte { return s.nonce }
 
 // NewerThan reports whether s says something later than o: by thisUpdate,
 // then producedAt, then nextUpdate. A nil o is older than everything.

@@ -1,0 +1,155 @@
+package staple
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/sha1"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	der "encoding/asn1"
+	"encoding/hex"
+	"strconv"
+	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/restaple/restaple/watcher/chain"
+)
+
+// signer is who signed a response, or may have.
+type signer struct {
+	name      string // subject, for people
+	public    crypto.PublicKey
+	delegated bool
+	notBefore time.Time // of a delegate; the issuer's own dates are the chain's business
+	notAfter  time.Time
+	weak      bool // a delegate whose certificate is signed with SHA-1
+	warnings  []string
+}
+
+// validAt says whether a delegate may sign at the time.
+func (s *signer) validAt(now time.Time) error {
+	switch {
+	case !s.delegated:
+		return nil
+	case now.Before(s.notBefore):
+		return reject(NotAuthorized, "the responder's certificate %q is not valid before %s", s.name, stamp(s.notBefore))
+	case now.After(s.notAfter):
+		return reject(NotAuthorized, "the responder's certificate %q expired at %s", s.name, stamp(s.notAfter))
+	}
+	return nil
+}
+
+// signer finds who signed the response, among the issuer, all embedded
+// certificates in whatever order, and the responders that are trusted locally
+// (RFC 6960 section 4.2.2.2). Only those that the ResponderID names come into
+// question, and there may be several: names are not unique. If there is none,
+// the error is that of the one that came furthest.
+func (v *Verifier) signer(r *response, a algorithm, issuer *chain.Issuer, now time.Time, o Options) (*signer, error) {
+	var failure error = reject(NotAuthorized, "no certificate for the responder %s: neither the issuer nor an embedded one", r.responder)
+	authorized := false
+	try := func(s *signer, err error) bool {
+		if err == nil {
+			err = s.validAt(now)
+		}
+		if err != nil {
+			if !authorized {
+				failure = err
+			}
+			return false
+		}
+		if err := a.check(s.public, r.signed, r.signature); err != nil {
+			failure, authorized = err, true
+			return false
+		}
+		return true
+	}
+	_, key, _ := issuer.IDHashes(crypto.SHA1)
+	if r.responder.is(issuer.Certificate.RawSubject, key) {
+		if s := v.issuer(issuer); try(s, nil) {
+			return s, nil
+		}
+	}
+	for _, cert := range o.Trusted {
+		if subject, bits, ok := outline(cert.Raw); ok && r.responder.names(subject, bits) {
+			if s := trusted(cert); try(s, nil) {
+				return s, nil
+			}
+		}
+	}
+	for _, cert := range r.certificates {
+		// What cannot be read may be anything (RFC 6960 leaves it open what
+		// helps the client) and is skipped, as clients do.
+		subject, bits, ok := outline(cert)
+		if !ok || !r.responder.names(subject, bits) || bytes.Equal(cert, issuer.Certificate.Raw) {
+			continue
+		}
+		if s, err := v.delegate(cert, issuer, o.Strict); try(s, err) {
+			return s, nil
+		}
+	}
+	return nil, failure
+}
+
+// trusted makes a signer of a responder that the operator trusts.
+func trusted(cert *x509.Certificate) *signer {
+	return &signer{
+		name:      cert.Subject.String(),
+		public:    cert.PublicKey,
+		delegated: true,
+		notBefore: cert.NotBefore,
+		notAfter:  cert.NotAfter,
+		warnings:  []string{"signed by a responder that is trusted only here: clients will refuse the staple"},
+	}
+}
+
+// is reports whether the ResponderID names a certificate, by its subject and
+// the SHA-1 of its public key.
+func (id responderID) is(subject, key []byte) bool {
+	if id.name != nil {
+		return bytes.Equal(id.name, subject)
+	}
+	return bytes.Equal(id.key, key)
+}
+
+// names is like is, with the bits of the key.
+func (id responderID) names(subject, bits []byte) bool {
+	if id.name != nil {
+		return bytes.Equal(id.name, subject)
+	}
+	key := sha1.Sum(bits)
+	return bytes.Equal(id.key, key[:])
+}
+
+// String is for people.
+func (id responderID) String() string {
+	if id.name == nil {
+		return "with the key " + hex.EncodeToString(id.key)
+	}
+	var name pkix.RDNSequence
+	if rest, err := der.Unmarshal(id.name, &name); err != nil || len(rest) > 0 {
+		return "with a name that cannot be read"
+	}
+	return strconv.Quote(name.String())
+}
+
+// outline reads what a ResponderID can name from a certificate, without the
+// cost of parsing all of it: a response may carry a whole chain.
+func outline(certificate []byte) (subject, keyBits []byte, ok bool) {
+	var cert, tbs, name, spki cryptobyte.String
+	in := cryptobyte.String(certificate)
+	if !in.ReadASN1(&cert, asn1.SEQUENCE) || !cert.ReadASN1(&tbs, asn1.SEQUENCE) ||
+		!tbs.SkipOptionalASN1(tag0) || // version
+		!tbs.SkipASN1(asn1.INTEGER) || // serialNumber
+		!tbs.SkipASN1(asn1.SEQUENCE) || // signature
+		!tbs.SkipASN1(asn1.SEQUENCE) || // issuer
+		!tbs.SkipASN1(asn1.SEQUENCE) || // validity
+		!tbs.ReadASN1Element(&name, asn1.SEQUENCE) ||
+		!tbs.ReadASN1(&spki, asn1.SEQUENCE) ||
+		!spki.SkipASN1(asn1.SEQUENCE) || // algorithm
+		!spki.ReadASN1BitStringAsBytes(&keyBits) || !spki.Empty() {
+		return nil, nil, false
+	}
+	return name, keyBits, true
+}

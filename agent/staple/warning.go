@@ -1,0 +1,42 @@
+package staple
+
+import (
+	"crypto"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/restaple/restaple/watcher/chain"
+)
+
+// warnings says what is odd about a response that verified.
+func (r *response) warnings(a algorithm, ours []single, single *single, signer *signer, leaf *chain.Leaf, now time.Time) []string {
+	all := slices.Clone(signer.warnings)
+	warn := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
+	if a.hash == crypto.SHA1 {
+		warn("signed with SHA-1")
+	}
+	if a.hash == crypto.SHA224 {
+		warn("signed with SHA-224, which browsers do not know")
+	}
+	if a.family == pss && a.salt != a.hash.Size() {
+		warn("signed with RSASSA-PSS and a salt of %d octets where browsers demand %d", a.salt, a.hash.Size())
+	}
+	if len(ours) > 1 {
+		warn("%d SingleResponses are about this certificate", len(ours))
+	}
+	if !single.hasNext {
+		warn("no nextUpdate")
+	}
+	// Sub saturates, so a nextUpdate in the year 9999 is far away too.
+	if single.end().Sub(single.thisUpdate) > longWindow {
+		warn("nextUpdate is more than ten days after thisUpdate, Firefox takes it for ten only")
+	}
+	if now.Sub(single.thisUpdate) > oldThisUpdate {
+		warn("thisUpdate %s is older than seven days, Chromium ignores it", stamp(single.thisUpdate))
+	}
+	if single.nextUpdate.After(leaf.NotAfter) {
+		warn("nextUpdate %s is after the certificate's notAfter %s", stamp(single.nextUpdate), stamp(leaf.NotAfter))
+	}
+	return all
+}
