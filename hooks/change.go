@@ -1,6 +1,10 @@
 // Package hooks tells servers and people that staples have changed: at least
 // once per change, also when restaple is killed between the change and the
 // telling.
+//
+// Before a staple file changes, Queue.Promise leaves a mark on disk, which
+// goes when the hook has succeeded. A mark that is found at the start is a
+// hook that may not have been run.
 package hooks
 
 import (
@@ -8,7 +12,7 @@ import (
 	"time"
 )
 
-// Event is what happened to a staple file, in one word. The words are public.
+// Event is what happened to a staple, in one word. The words are public.
 type Event string
 
 // Every event there is.
@@ -36,8 +40,8 @@ type Change struct {
 }
 
 // Action tells of changes in one way. It must stand being told the same
-// twice. No changes at all means that something has changed and the details
-// were lost in a crash.
+// twice, and after a crash of changes that did not come about. No changes at
+// all means that something has changed and the details were lost.
 type Action interface {
 	Deliver(ctx context.Context, changes []Change) error
 }

@@ -4,7 +4,27 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/url"
+	"path/filepath"
+	"sync"
 	"time"
+)
+
+const (
+	defaultDelay   = time.Second
+	defaultTimeout = 30 * time.Second
+
+	// delaysAtMost times the delay is how long a burst of changes can put a
+	// delivery off: long enough for one reload after a big refresh, short
+	// enough for staples that live for minutes.
+	delaysAtMost = 10
+
+	// adoptEvery is how often to look for marks that other processes, such
+	// as a deploy hook's refresh, left when they were killed.
+	adoptEvery = time.Minute
+
+	// stopGrace is how long a delivery goes on after Run is told to stop.
+	stopGrace = 5 * time.Second
 )
 
 // QueueOptions describes a hook. Name, Action and Log are required.
@@ -13,52 +33,175 @@ type QueueOptions struct {
 	Action   Action
 	Events   []Event       // it is told of; nil: Placed and Withdrawn
 	Delay    time.Duration // of quiet before a delivery; 0: a second, negative: none
-	MaxDelay time.Duration // that changes without a pause can hold up a delivery; 0: ten times Delay
+	MaxDelay time.Duration // that changes without a pause can put a delivery off; 0: ten times Delay
 	Timeout  time.Duration // of one attempt; 0: 30 seconds
-	Dir      string        // of the pending marks; "": changes do not survive the process
+	Dir      string        // under which pending marks are kept; "": changes do not survive the process
 	Log      *slog.Logger
 	Result   func(err error, took time.Duration) // told of each attempt; may be nil
 }
 
-// Queue delivers changes to one action, at least once each, many at a time.
+// Queue delivers changes to one action: at least once each, many at a time.
+// Only State may be asked while both Run and Flush are not running.
 type Queue struct {
 	options QueueOptions
+	dir     string // of this hook's marks
+	log     *slog.Logger
+	wake    chan struct{} // holds one token: the backlog has grown
+
+	turn sync.Mutex // held during a delivery
+
+	mu       sync.Mutex
+	backlog  backlog
+	inFlight int             // changes that are being delivered
+	own      map[string]bool // marks of this process
+	state    QueueState
 }
-
-// NewQueue checks the options. It starts nothing and reads nothing.
-func NewQueue(o QueueOptions) (*Queue, error) { return &Queue{options: o}, nil }
-
-// Name returns the hook's name.
-func (q *Queue) Name() string { return q.options.Name }
-
-// Promise leaves a mark on disk that the hook is due.
-func (q *Queue) Promise(changes []Change) (*Promise, error) { return &Promise{}, nil }
-
-// Promise is a delivery that is due if the process is killed from now on.
-type Promise struct{}
-
-// Keep says which of the promised changes have happened.
-func (p *Promise) Keep(changes []Change) {}
-
-// Run delivers until ctx is done.
-func (q *Queue) Run(ctx context.Context) error {
-	<-ctx.Done()
-	return nil
-}
-
-// Flush delivers everything pending now, in one attempt.
-func (q *Queue) Flush(ctx context.Context) error { return errors.New("not built yet") }
 
 // QueueState is how a hook stands.
 type QueueState struct {
 	Name        string
 	Pending     int       // changes that wait for delivery
 	Attempts    int       // that failed in a row
-	Err         error     // of the last attempt
+	Err         error     // of the last attempt; nil if it succeeded
 	TriedAt     time.Time // end of the last attempt
 	DeliveredAt time.Time // end of the last one that succeeded
-	RetryAt     time.Time // zero if nothing failed
+	RetryAt     time.Time // zero if the last one succeeded
 }
 
+// NewQueue checks the options. It starts nothing and reads nothing.
+func NewQueue(o QueueOptions) (*Queue, error) {
+	if o.Name == "" || o.Action == nil || o.Log == nil {
+		return nil, errors.New("a hook needs a name, an action and a log")
+	}
+	if o.Events == nil {
+		o.Events = []Event{Placed, Withdrawn}
+	}
+	switch {
+	case o.Delay == 0:
+		o.Delay = defaultDelay
+	case o.Delay < 0:
+		o.Delay = 0
+	}
+	if o.MaxDelay == 0 {
+		o.MaxDelay = delaysAtMost * o.Delay
+	}
+	if o.Timeout == 0 {
+		o.Timeout = defaultTimeout
+	}
+	q := &Queue{
+		options: o,
+		log:     o.Log.With("hook", o.Name),
+		wake:    make(chan struct{}, 1),
+		own:     make(map[string]bool),
+		state:   QueueState{Name: o.Name},
+	}
+	if o.Dir != "" {
+		// The suffix also makes a directory of its own out of "..".
+		q.dir = filepath.Join(o.Dir, url.PathEscape(o.Name)+".pending")
+	}
+	return q, nil
+}
+
+// Name returns the hook's name.
+func (q *Queue) Name() string { return q.options.Name }
+
 // State says how the hook stands.
-func (q *Queue) State() QueueState { return QueueState{Name: q.options.Name} }
+func (q *Queue) State() QueueState {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s := q.state
+	s.Pending = q.inFlight + len(q.backlog.changes)
+	return s
+}
+
+// Run delivers until ctx is done, starting with what a killed process left.
+// What is pending at the end is tried once more, for a few seconds; what then
+// fails is left to the next start. Changes kept later than that are, too.
+func (q *Queue) Run(ctx context.Context) error {
+	q.adopt()
+	look := time.NewTicker(adoptEvery)
+	defer look.Stop()
+	for {
+		due, stop := q.timer()
+		select {
+		case <-due:
+			q.deliver(ctx)
+		case <-q.wake:
+		case <-look.C:
+			q.adopt()
+		case <-ctx.Done():
+			stop()
+			if q.State().RetryAt.IsZero() {
+				q.deliver(ctx)
+			}
+			q.release()
+			return nil
+		}
+		stop()
+	}
+}
+
+// Flush delivers everything pending now, in one attempt, together with what a
+// killed process left. If it fails, the marks stay for the next time.
+func (q *Queue) Flush(ctx context.Context) error {
+	q.adopt()
+	return q.attempt(ctx)
+}
+
+// timer fires when the backlog is due. Without one it never does.
+func (q *Queue) timer() (due <-chan time.Time, stop func() bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	b := &q.backlog
+	if b.empty() {
+		return nil, func() bool { return true }
+	}
+	at := dueAt(b.first, b.last, q.state.RetryAt, q.options.Delay, q.options.MaxDelay)
+	t := time.NewTimer(time.Until(at))
+	return t.C, t.Stop
+}
+
+// adopt takes over the marks that nobody holds.
+func (q *Queue) adopt() {
+	if q.dir == "" {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	marks, err := abandonedMarks(q.dir, q.own)
+	if err != nil {
+		q.log.Warn("cannot read the hook's pending marks", "err", err)
+	}
+	var earlier backlog
+	for _, m := range marks {
+		q.own[m.file.Name()] = true
+		earlier.add(m, m.changes(), time.Now())
+	}
+	if len(marks) > 0 {
+		earlier.before(q.backlog)
+		q.backlog = earlier
+	}
+}
+
+// drop removes marks: what they stand for has been delivered.
+func (q *Queue) drop(marks []*mark) {
+	for _, m := range marks {
+		if err := m.remove(); err != nil {
+			q.log.Warn("cannot remove a mark; the hook will be told once more", "err", err)
+		}
+		q.mu.Lock()
+		delete(q.own, m.file.Name())
+		q.mu.Unlock()
+	}
+}
+
+// release leaves all marks to the next process, or the next queue in this one.
+func (q *Queue) release() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, m := range q.backlog.marks {
+		m.release()
+		delete(q.own, m.file.Name())
+	}
+	q.backlog = backlog{}
+}

@@ -2,19 +2,78 @@ package hooks
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"os"
 	"syscall"
 )
 
-// SignalOptions describes a signal hook: PIDFile or Process is required.
+// SignalOptions describes a signal hook. Signal and one of PIDFile and Process
+// are required.
 type SignalOptions struct {
-	PIDFile string // holds the process id; with Process set, the process must have that name
-	Process string // name of the process
+	PIDFile string // holds the process id
+	Process string // name of the process; with PIDFile, a guard against a stale file
 	Signal  syscall.Signal
 }
 
-type signal struct{ o SignalOptions }
+type signaller struct{ options SignalOptions }
 
-// NewSignal returns an action that sends a signal.
-func NewSignal(o SignalOptions) (Action, error) { return &signal{o}, nil }
+// NewSignal returns an action that sends a signal to a process. Of several
+// that have the name, those are meant that no other one of them has started:
+// the masters, not their workers.
+func NewSignal(o SignalOptions) (Action, error) {
+	if o.PIDFile == "" && o.Process == "" {
+		return nil, errors.New("a signal hook needs a pid file or the name of a process")
+	}
+	if o.Signal == 0 {
+		return nil, errors.New("a signal hook needs a signal")
+	}
+	return &signaller{options: o}, nil
+}
 
-func (s *signal) Deliver(ctx context.Context, changes []Change) error { return nil }
+func (s *signaller) Deliver(ctx context.Context, changes []Change) error {
+	o := s.options
+	if o.PIDFile != "" {
+		pid, err := readPID(o.PIDFile)
+		if err != nil {
+			return err
+		}
+		return s.send(pid)
+	}
+	pids, err := masters(o.Process)
+	if err != nil {
+		return err
+	}
+	if len(pids) == 0 {
+		return fmt.Errorf("there is no process named %q", o.Process)
+	}
+	var problems []error
+	for _, pid := range pids {
+		problems = append(problems, s.send(pid))
+	}
+	return errors.Join(problems...)
+}
+
+// send signals a process if it is the one that is meant.
+func (s *signaller) send(pid int) error {
+	// On Linux this holds on to the process: from here on the number cannot
+	// pass to another one unnoticed.
+	p, err := os.FindProcess(pid)
+	if err != nil {
+		return err
+	}
+	defer p.Release()
+	if name := s.options.Process; name != "" {
+		named, err := hasName(pid, name)
+		if err != nil {
+			return err
+		}
+		if !named {
+			return fmt.Errorf("process %d is not %s", pid, name)
+		}
+	}
+	if err := p.Signal(s.options.Signal); err != nil {
+		return fmt.Errorf("send %v to process %d: %w", s.options.Signal, pid, err)
+	}
+	return nil
+}
