@@ -110,3 +110,13 @@ func splitNames(names []string) (dns []string, ips []net.IP) {
 	}
 	return dns, ips
 }
+
+func keyTypeOf(key crypto.Signer) KeyType {
+	switch key.Public().(type) {
+	case *rsa.PublicKey:
+		return RSA
+	case ed25519.PublicKey:
+		return Ed25519
+	}
+	return ECDSA
+}
