@@ -75,10 +75,10 @@ func (l *Loader) load(path string) (*Chain, error) {
 	return c, nil
 }
 
-// Forget makes the next Load that needs the issuer directories look at their
+// Refresh makes the next Load that needs the issuer directories look at their
 // files again. A file that is new in them is found without it, one that was
 // written anew in place is not.
-func (l *Loader) Forget() { l.dirs.forget() }
+func (l *Loader) Refresh() { l.dirs.forget() }
 
 // Problems returns what was wrong with the issuer directories when they were
 // last looked at. It is no reason to stop: the issuer may well be elsewhere.
