@@ -12,7 +12,7 @@ import (
 // newDelegate checks what makes an embedded certificate a responder that the
 // issuer authorized (RFC 6960 section 4.2.2.2), except its validity, which
 // depends on the time.
-func newDelegate(der []byte, issuer *chain.Issuer) (*signer, error) {
+func newDelegate(der []byte, issuer *chain.Issuer, strict bool) (*signer, error) {
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
 		return nil, reject(NotAuthorized, "the responder's certificate cannot be read: %v", err)
@@ -21,8 +21,8 @@ func newDelegate(der []byte, issuer *chain.Issuer) (*signer, error) {
 	if !bytes.Equal(cert.RawIssuer, issuer.Certificate.RawSubject) {
 		return nil, reject(NotAuthorized, "the responder's certificate %q was not issued by %q itself", name, issuer.Certificate.Subject)
 	}
-	// Not CheckSignatureFrom: see OCSP signers of private CAs whose own
-	// certificates lack CA:TRUE. The issuer is known to have signed the leaf.
+	// Not CheckSignatureFrom: private CAs exist whose own certificates
+	// lack CA:TRUE. This issuer is known to have signed the leaf.
 	if err := issuer.Certificate.CheckSignature(cert.SignatureAlgorithm, cert.RawTBSCertificate, cert.Signature); err != nil {
 		return nil, reject(NotAuthorized, "the responder's certificate %q was not signed by %q: %v", name, issuer.Certificate.Subject, err)
 	}
@@ -51,7 +51,9 @@ func newDelegate(der []byte, issuer *chain.Issuer) (*signer, error) {
 	}
 	switch cert.SignatureAlgorithm {
 	case x509.SHA1WithRSA, x509.ECDSAWithSHA1:
-		s.weak = true
+		if strict {
+			return nil, reject(WeakAlgorithm, "the responder's certificate %q is signed with SHA-1, which strict refuses", name)
+		}
 		s.warnings = append(s.warnings, "the responder's certificate is signed with SHA-1")
 	}
 	if !hasExtension(cert, oidNoCheck) {

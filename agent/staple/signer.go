@@ -24,7 +24,6 @@ type signer struct {
 	delegated bool
 	notBefore time.Time // of a delegate; the issuer's own dates are the chain's business
 	notAfter  time.Time
-	weak      bool // a delegate whose certificate is signed with SHA-1
 	warnings  []string
 }
 
@@ -46,7 +45,7 @@ func (s *signer) validAt(now time.Time) error {
 // (RFC 6960 section 4.2.2.2). Only those that the ResponderID names come into
 // question, and there may be several: names are not unique. If there is none,
 // the error is that of the one that came furthest.
-func (v *Verifier) signer(r *response, a algorithm, issuer *chain.Issuer, now time.Time, o Options) (*signer, error) {
+func (v *Verifier) signer(r *response, a algorithm, issuer *chain.Issuer, now time.Time) (*signer, error) {
 	var failure error = reject(NotAuthorized, "no certificate for the responder %s: neither the issuer nor an embedded one", r.responder)
 	authorized := false
 	try := func(s *signer, err error) bool {
@@ -71,7 +70,7 @@ func (v *Verifier) signer(r *response, a algorithm, issuer *chain.Issuer, now ti
 			return s, nil
 		}
 	}
-	for _, cert := range o.Trusted {
+	for _, cert := range v.options.Trusted {
 		if subject, bits, ok := outline(cert.Raw); ok && r.responder.names(subject, bits) {
 			if s := trusted(cert); try(s, nil) {
 				return s, nil
@@ -85,7 +84,7 @@ func (v *Verifier) signer(r *response, a algorithm, issuer *chain.Issuer, now ti
 		if !ok || !r.responder.names(subject, bits) || bytes.Equal(cert, issuer.Certificate.Raw) {
 			continue
 		}
-		if s, err := v.delegate(cert, issuer, o.Strict); try(s, err) {
+		if s, err := v.delegate(cert, issuer); try(s, err) {
 			return s, nil
 		}
 	}

@@ -14,11 +14,17 @@ const maxSigners = 1024
 // Verifier verifies like the function Verify, but remembers the responders
 // that issuers have authorized: all leaves of an issuer usually share one,
 // and checking its certificate costs as much as checking the response. What
-// depends on the time is checked each time. The zero Verifier is ready; it is
-// safe for concurrent use.
+// depends on the time is checked each time. It is safe for concurrent use.
 type Verifier struct {
+	options Options
+
 	mu      sync.Mutex
-	signers map[signerKey]*signer
+	signers map[signerKey]*signer // nil: nothing is remembered
+}
+
+// NewVerifier makes a Verifier that verifies with these options.
+func NewVerifier(o Options) *Verifier {
+	return &Verifier{options: o, signers: make(map[signerKey]*signer)}
 }
 
 // signerKey is an issuer and the SHA-256 of a certificate that it issued, or
@@ -42,42 +48,30 @@ func (v *Verifier) issuer(issuer *chain.Issuer) *signer {
 
 // delegate returns an embedded certificate as a signer, if the issuer
 // authorized it. Refusals are not remembered: anybody can send those.
-func (v *Verifier) delegate(der []byte, issuer *chain.Issuer, strict bool) (*signer, error) {
-	key := signerKey{issuer: issuer}
-	if v != nil {
-		key.certificate = sha256.Sum256(der)
+func (v *Verifier) delegate(der []byte, issuer *chain.Issuer) (*signer, error) {
+	key := signerKey{issuer, sha256.Sum256(der)}
+	if s := v.recall(key); s != nil {
+		return s, nil
 	}
-	s := v.recall(key)
-	if s == nil {
-		var err error
-		if s, err = newDelegate(der, issuer); err != nil {
-			return nil, err
-		}
-		v.remember(key, s)
+	s, err := newDelegate(der, issuer, v.options.Strict)
+	if err != nil {
+		return nil, err
 	}
-	if s.weak && strict {
-		return nil, reject(WeakAlgorithm, "the certificate of the responder %q is signed with SHA-1", s.name)
-	}
+	v.remember(key, s)
 	return s, nil
 }
 
 func (v *Verifier) recall(key signerKey) *signer {
-	if v == nil {
-		return nil
-	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.signers[key]
 }
 
 func (v *Verifier) remember(key signerKey, s *signer) {
-	if v == nil {
-		return
-	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.signers == nil {
-		v.signers = make(map[signerKey]*signer)
+		return
 	}
 	if len(v.signers) >= maxSigners {
 		clear(v.signers) // rare, and cheaper than keeping track of ages

@@ -25,11 +25,11 @@ type Options struct {
 // none: the error is always an *Error. Everything that RFC 6960 section 3.2
 // demands is checked, on DER that is well-formed to the last byte.
 func Verify(der []byte, c *chain.Chain, now time.Time, o Options) (*Staple, error) {
-	return (*Verifier)(nil).Verify(der, c, now, o)
+	return (&Verifier{options: o}).Verify(der, c, now)
 }
 
-// Verify is like the function Verify.
-func (v *Verifier) Verify(der []byte, c *chain.Chain, now time.Time, o Options) (*Staple, error) {
+// Verify is like the function Verify, with the options of the Verifier.
+func (v *Verifier) Verify(der []byte, c *chain.Chain, now time.Time) (*Staple, error) {
 	if len(der) <= MaxSize {
 		der = bytes.Clone(der) // what is verified must not change any more
 	}
@@ -44,10 +44,10 @@ func (v *Verifier) Verify(der []byte, c *chain.Chain, now time.Time, o Options) 
 	if err != nil {
 		return nil, err
 	}
-	if o.Strict && a.hash == crypto.SHA1 {
+	if v.options.Strict && a.hash == crypto.SHA1 {
 		return nil, reject(WeakAlgorithm, "signed with SHA-1, which strict refuses")
 	}
-	signer, err := v.signer(r, a, c.Issuer, now, o)
+	signer, err := v.signer(r, a, c.Issuer, now)
 	if err != nil {
 		return nil, err
 	}
@@ -98,8 +98,8 @@ func (s *Staple) judge() (*Staple, error) {
 // leaf's validity, as Chromium does.
 func checkProduced(at time.Time, leaf *chain.Leaf, now time.Time) error {
 	switch {
-	case at.After(now.Add(skew)):
-		return reject(BadProducedAt, "producedAt %s is in the future", stamp(at))
+	case at.After(now.Add(skew)): // it will be valid, unlike the two below
+		return reject(NotYetValid, "producedAt %s is in the future", stamp(at))
 	case at.Before(leaf.NotBefore):
 		return reject(BadProducedAt, "producedAt %s is before the certificate's notBefore %s", stamp(at), stamp(leaf.NotBefore))
 	case at.After(leaf.NotAfter):
