@@ -3,7 +3,6 @@ package responder
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"net"
 	"net/http"
@@ -73,7 +72,7 @@ func kindOf(err error) Kind {
 	if t, ok := errors.AsType[net.Error](err); ok && t.Timeout() {
 		return KindTimeout
 	}
-	if isTLS(err) {
+	if isTLS(err) || isOp && (op.Op == "remote error" || op.Op == "local error") { // alerts have no type
 		return KindTLS
 	}
 	if isOp && op.Op == "dial" {
@@ -89,16 +88,7 @@ func isTLS(err error) bool {
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return true
 	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		return true
-	}
-	if _, ok := errors.AsType[tls.AlertError](err); ok {
-		return true
-	}
-	if _, ok := errors.AsType[x509.HostnameError](err); ok {
-		return true
-	}
-	_, ok := errors.AsType[x509.UnknownAuthorityError](err)
+	_, ok := errors.AsType[tls.RecordHeaderError](err)
 	return ok
 }
 

@@ -1,6 +1,7 @@
 package responder
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"mime"
@@ -145,8 +146,9 @@ func (r *reply) answer(method string, had Validators) *Answer {
 		FreshUntil: freshUntil(r.header, r.at),
 		Method:     method,
 	}
-	if a.NotModified && a.Validators == (Validators{}) {
-		a.Validators = had
+	if a.NotModified { // which need not repeat what has not changed
+		a.Validators.ETag = cmp.Or(a.Validators.ETag, had.ETag)
+		a.Validators.LastModified = cmp.Or(a.Validators.LastModified, had.LastModified)
 	}
 	a.Skew, a.Date = skew(r.header, r.at)
 	if !a.NotModified {
