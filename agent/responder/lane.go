@@ -6,34 +6,6 @@ import (
 	"time"
 )
 
-// Verdict is what a job says about the responder it asked: not whether the
-// answer was good news, but how much can be asked of it.
-type Verdict int
-
-// What a job can say.
-const (
-	LaneNeutral    Verdict = iota // nothing about the responder
-	LaneGood                      // it answered
-	LaneOverloaded                // it answered that it cannot: 429, 5xx, tryLater
-	LaneSilent                    // no answer: timeout, no way to connect
-)
-
-// Verdict returns what an error of Ask says about the responder.
-func (e *Error) Verdict() Verdict {
-	switch e.Kind {
-	case KindTimeout, KindConnect, KindDNS, KindInterrupted, KindTLS, KindProxy:
-		return LaneSilent
-	case KindHTTP:
-		if e.Status == 429 || e.Status >= 500 {
-			return LaneOverloaded
-		}
-		return LaneGood
-	case KindTooLarge:
-		return LaneGood
-	}
-	return LaneNeutral
-}
-
 const (
 	// silentStreak is after how many jobs without an answer in a row a
 	// responder counts as down; a failing probe alone tells it, too.
@@ -121,13 +93,13 @@ func (n *lane) start(now time.Time) (j *job, turn int) {
 // finish counts the verdict of the job that had the given turn, and reports
 // whether the responder has come back.
 func (n *lane) finish(v Verdict, turn int, now time.Time) (revived bool) {
-	full := n.inFlight >= n.limit
+	wanted := n.inFlight >= n.limit || len(n.queue) > 0
 	n.inFlight--
 	switch v {
 	case LaneGood:
 		n.silent, n.bad = 0, 0
 		revived, n.down, n.pause = n.down, false, 0
-		if full {
+		if wanted {
 			n.grow()
 		}
 	case LaneOverloaded, LaneSilent:
@@ -183,20 +155,6 @@ func (n *lane) hold(until time.Time) {
 // idle reports whether nothing would be lost with the lane.
 func (n *lane) idle(now time.Time) bool {
 	return len(n.queue) == 0 && n.inFlight == 0 && !n.down && !n.heldUntil.After(now)
-}
-
-func (n *lane) state(now time.Time) LaneState {
-	s := LaneState{Host: n.host, State: "open", InFlight: n.inFlight, Limit: n.limit, Queued: len(n.queue)}
-	s.Until = n.closedUntil(now)
-	switch {
-	case n.down:
-		s.State = "down"
-	case !s.Until.IsZero():
-		s.State = "held"
-	case n.limit < n.max && n.cut > 0:
-		s.State = "slowed"
-	}
-	return s
 }
 
 // job is a call that waits in a lane.
