@@ -43,52 +43,64 @@ func (s *signer) validAt(now time.Time) error {
 // signer finds who signed the response, among the issuer, all embedded
 // certificates in whatever order, and the responders that are trusted locally
 // (RFC 6960 section 4.2.2.2). Only those that the ResponderID names come into
-// question, and there may be several: names are not unique. If there is none,
-// the error is that of the one that came furthest.
+// question, and there may be several: names are not unique.
 func (v *Verifier) signer(r *response, a algorithm, issuer *chain.Issuer, now time.Time) (*signer, error) {
-	var failure error = reject(NotAuthorized, "no certificate for the responder %s: neither the issuer nor an embedded one", r.responder)
-	authorized := false
-	try := func(s *signer, err error) bool {
-		if err == nil {
-			err = s.validAt(now)
-		}
-		if err != nil {
-			if !authorized {
-				failure = err
-			}
-			return false
-		}
-		if err := a.check(s.public, r.signed, r.signature); err != nil {
-			failure, authorized = err, true
-			return false
-		}
-		return true
-	}
+	t := trial{response: r, algorithm: a, now: now}
 	_, key, _ := issuer.IDHashes(crypto.SHA1)
 	if r.responder.is(issuer.Certificate.RawSubject, key) {
-		if s := v.issuer(issuer); try(s, nil) {
+		if s := v.issuer(issuer); t.passes(s, nil) {
 			return s, nil
 		}
 	}
 	for _, cert := range v.options.Trusted {
 		if subject, bits, ok := outline(cert.Raw); ok && r.responder.names(subject, bits) {
-			if s := trusted(cert); try(s, nil) {
+			if s := trusted(cert); t.passes(s, nil) {
 				return s, nil
 			}
 		}
 	}
 	for _, cert := range r.certificates {
-		// What cannot be read may be anything (RFC 6960 leaves it open what
-		// helps the client) and is skipped, as clients do.
+		// Responders may embed what they think helps (RFC 6960 section
+		// 4.2.1). What cannot be read or is named by nothing is skipped.
 		subject, bits, ok := outline(cert)
 		if !ok || !r.responder.names(subject, bits) || bytes.Equal(cert, issuer.Certificate.Raw) {
 			continue
 		}
-		if s, err := v.delegate(cert, issuer); try(s, err) {
+		if s, err := v.delegate(cert, issuer); t.passes(s, err) {
 			return s, nil
 		}
 	}
-	return nil, failure
+	if t.failure == nil {
+		return nil, reject(NotAuthorized, "the responder %s is neither the issuer nor has it embedded its certificate", r.responder)
+	}
+	return nil, t.failure
+}
+
+// trial tries one signer after the other and keeps the error of the one that
+// came furthest.
+type trial struct {
+	response   *response
+	algorithm  algorithm
+	now        time.Time
+	failure    error
+	authorized bool // the failure is the signature's
+}
+
+func (t *trial) passes(s *signer, err error) bool {
+	if err == nil {
+		err = s.validAt(t.now)
+	}
+	if err != nil {
+		if !t.authorized {
+			t.failure = err
+		}
+		return false
+	}
+	if err := t.algorithm.check(s.public, t.response.signed, t.response.signature); err != nil {
+		t.failure, t.authorized = err, true
+		return false
+	}
+	return true
 }
 
 // trusted makes a signer of a responder that the operator trusts.
