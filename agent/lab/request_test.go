@@ -10,13 +10,12 @@ import (
 	"golang.org/x/crypto/ocsp"
 )
 
-// opensslRequest is what `openssl ocsp -reqout` writes for one certificate,
-// with a nonce of 16 octets.
-const opensslRequest = "3065306330" + "3c303a3038300906052b0e03021a0500" +
-	"0414" + "000102030405060708090a0b0c0d0e0f10111213" +
-	"0414" + "131211100f0e0d0c0b0a09080706050403020100" +
-	"0203123456" +
-	"a2233021301f06092b0601050507300102041204100102030405060708090a0b0c0d0e0f10"
+// opensslRequest is what `openssl ocsp -reqout` wrote for one certificate,
+// with its nonce of 16 octets.
+const opensslRequest = "306930673040303e303c300906052b0e03021a05000414" +
+	"424ef3366d8b17e4f9865ea7849fe102bad1a82e" + "0414" +
+	"42ec44356632e36b07930dea9d3b57638bee2f45" + "0203123456" +
+	"a2233021301f06092b060105050730010204120410c1351431fd4ca7fa1214bd524b539c25"
 
 func TestRequestAsOpenSSLWritesIt(t *testing.T) {
 	der, err := hex.DecodeString(opensslRequest)
@@ -30,7 +29,7 @@ func TestRequestAsOpenSSLWritesIt(t *testing.T) {
 	if len(q.ids) != 1 || q.ids[0].hash != crypto.SHA1 || q.ids[0].serial.Int64() != 0x123456 {
 		t.Errorf("got %+v, want one SHA-1 CertID of serial 123456", q.ids)
 	}
-	if len(q.nonce) != 16 || q.nonce[15] != 0x10 {
+	if len(q.nonce) != 16 || q.nonce[15] != 0x25 {
 		t.Errorf("got nonce % x, want 16 octets", q.nonce)
 	}
 	for n := range der {

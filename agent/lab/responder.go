@@ -153,6 +153,16 @@ func (r *Responder) Renew() {
 	r.state.Epoch++
 }
 
+// NameOf returns the name a serial was recorded under, or the serial.
+func (r *Responder) NameOf(serial string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if c, ok := r.state.Records[serial]; ok && c.Name != "" {
+		return c.Name
+	}
+	return serial
+}
+
 func (r *Responder) record(serial *big.Int, change func(*Record)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

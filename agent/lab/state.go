@@ -51,14 +51,15 @@ func ParseState(data []byte) (State, error) {
 		return State{}, err
 	}
 	for _, serial := range slices.Sorted(maps.Keys(s.Records)) {
-		if err := s.Records[serial].check(); err != nil {
+		if err := s.Records[serial].Check(); err != nil {
 			return State{}, fmt.Errorf("certificate %s: %w", serial, err)
 		}
 	}
 	return s, nil
 }
 
-func (r Record) check() error {
+// Check checks every word in the record.
+func (r Record) Check() error {
 	if err := checkStatus(r.Status); err != nil {
 		return err
 	}

@@ -1,0 +1,108 @@
+package lab
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Write writes a certificate and its key. The chain goes to out and the key
+// beside it, with the ending .key; a bundle is both in one file, as HAProxy
+// wants it. An empty out is a file in the lab, named for the certificate. It
+// returns the paths it wrote.
+func (d *Dir) Write(issued *Issued, out string, bundle bool) ([]string, error) {
+	if out == "" {
+		name := strings.ReplaceAll(issued.Certificate.Subject.CommonName, "*", "_")
+		if name == "" || strings.HasPrefix(name, ".") || strings.ContainsRune(name, filepath.Separator) {
+			return nil, fmt.Errorf("%q cannot be a file's name: say where the certificate is to go", name)
+		}
+		out = filepath.Join(d.path, certsDir, name+".pem")
+	}
+	key, err := issued.KeyPEM()
+	if err != nil {
+		return nil, err
+	}
+	if bundle {
+		return []string{out}, replaceFile(out, slices.Concat(issued.ChainPEM(), key), keyMode)
+	}
+	keyPath := strings.TrimSuffix(out, filepath.Ext(out)) + ".key"
+	// The key first: who is told of the new chain finds its key.
+	if err := replaceFile(keyPath, key, keyMode); err != nil {
+		return nil, err
+	}
+	return []string{out, keyPath}, replaceFile(out, issued.ChainPEM(), publicMode)
+}
+
+// Follow returns a handler that has the responder say what the state file
+// says, also when it changes.
+func (d *Dir) Follow(r *Responder) http.Handler {
+	f := &follower{dir: d, responder: r}
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if err := f.look(); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		r.ServeHTTP(w, req)
+	})
+}
+
+// follower reads the state file again when it is another one.
+type follower struct {
+	dir       *Dir
+	responder *Responder
+
+	mu   sync.Mutex
+	seen fs.FileInfo
+}
+
+func (f *follower) look() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	info, err := os.Stat(filepath.Join(f.dir.path, stateFile))
+	if err != nil {
+		return err
+	}
+	if f.seen != nil && os.SameFile(f.seen, info) && f.seen.ModTime().Equal(info.ModTime()) && f.seen.Size() == info.Size() {
+		return nil
+	}
+	state, err := f.dir.State()
+	if err != nil {
+		return err
+	}
+	f.responder.SetState(state)
+	f.seen = info
+	return nil
+}
+
+func writeJSON(path string, v any) error {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", path, err)
+	}
+	return replaceFile(path, append(data, '\n'), publicMode)
+}
+
+// replaceFile lets readers see the old file or the new one. It does not
+// survive a power cut: a lab need not.
+func replaceFile(path string, data []byte, mode fs.FileMode) error {
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".lab-*") // no server loads a file with a leading dot
+	if err != nil {
+		return err
+	}
+	_, err = tmp.Write(data)
+	err = errors.Join(err, tmp.Chmod(mode), tmp.Close())
+	if err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(tmp.Name()))
+	}
+	return nil
+}
