@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -26,7 +27,7 @@ func (q *Queue) deliver(ctx context.Context) {
 	stopped := context.AfterFunc(ctx, func() {
 		select {
 		case <-time.After(stopGrace):
-			cancel(fmt.Errorf("restaple stopped: %w", context.Canceled))
+			cancel(errors.New("restaple was told to stop"))
 		case <-inner.Done():
 		}
 	})
@@ -49,7 +50,7 @@ func (q *Queue) attempt(ctx context.Context) error {
 	}
 
 	ctx, cancel := context.WithTimeoutCause(ctx, q.options.Timeout,
-		fmt.Errorf("it took longer than %v: %w", q.options.Timeout, context.DeadlineExceeded))
+		fmt.Errorf("it took longer than %v", q.options.Timeout))
 	defer cancel()
 	start := time.Now()
 	err := q.options.Action.Deliver(ctx, b.changes)

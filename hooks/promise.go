@@ -47,8 +47,14 @@ func (p *Promise) Keep(changes []Change) {
 		return
 	}
 	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		if p.mark != nil {
+			p.mark.release()
+		}
+		return
+	}
 	q.backlog.add(p.mark, changes, time.Now())
-	q.mu.Unlock()
 	select {
 	case q.wake <- struct{}{}:
 	default:
@@ -59,6 +65,9 @@ func (q *Queue) heard(changes []Change) []Change {
 	var heard []Change
 	for _, c := range changes {
 		if slices.Contains(q.options.Events, c.Event) {
+			// In another zone the last nextUpdate there is, in 9999, can fall
+			// into a year that has no JSON.
+			c.ThisUpdate, c.NextUpdate = c.ThisUpdate.UTC(), c.NextUpdate.UTC()
 			heard = append(heard, c)
 		}
 	}

@@ -40,8 +40,8 @@ type QueueOptions struct {
 	Result   func(err error, took time.Duration) // told of each attempt; may be nil
 }
 
-// Queue delivers changes to one action: at least once each, many at a time.
-// Only State may be asked while both Run and Flush are not running.
+// Queue delivers changes to one action: at least once each, many at a time. A
+// daemon calls Run, a one-shot run Flush.
 type Queue struct {
 	options QueueOptions
 	dir     string // of this hook's marks
@@ -53,7 +53,8 @@ type Queue struct {
 	mu       sync.Mutex
 	backlog  backlog
 	inFlight int             // changes that are being delivered
-	own      map[string]bool // marks of this process
+	own      map[string]bool // marks of this queue
+	closed   bool            // Run has returned
 	state    QueueState
 }
 
@@ -199,6 +200,7 @@ func (q *Queue) drop(marks []*mark) {
 func (q *Queue) release() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.closed = true
 	for _, m := range q.backlog.marks {
 		m.release()
 		delete(q.own, m.file.Name())

@@ -6,14 +6,20 @@ import (
 	"syscall"
 )
 
-// apply gives the new file f its mode and owner. old is the file it replaces,
-// or nil.
+// apply gives the new file f its mode and owner, as far as it was not created
+// with them. old is the file it replaces, or nil.
 func (o Options) apply(f *os.File, old fs.FileInfo) error {
-	if err := o.chown(f, old); err != nil {
+	info, err := f.Stat()
+	if err != nil {
 		return err
 	}
-	// After chown, which may clear bits; and not by open, which heeds umask.
-	return f.Chmod(o.mode(old))
+	if err := o.chown(f, info, old); err != nil {
+		return err
+	}
+	if mode := o.mode(old); mode != info.Mode().Perm() { // such is the umask
+		return f.Chmod(mode)
+	}
+	return nil
 }
 
 func (o Options) mode(old fs.FileInfo) fs.FileMode {
@@ -26,11 +32,7 @@ func (o Options) mode(old fs.FileInfo) fs.FileMode {
 	return defaultMode
 }
 
-func (o Options) chown(f *os.File, old fs.FileInfo) error {
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
+func (o Options) chown(f *os.File, info, old fs.FileInfo) error {
 	haveUID, haveGID := owner(info)
 	if (o.UID != -1 && o.UID != haveUID) || (o.GID != -1 && o.GID != haveGID) {
 		if err := f.Chown(o.UID, o.GID); err != nil {

@@ -98,7 +98,7 @@ func (s *step) same() (bool, error) {
 // write makes the temporary file.
 func (s *step) write(sync bool) error {
 	s.temp = tempPrefix + rand.Text()
-	f, err := s.folder.root.OpenFile(s.temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := s.folder.root.OpenFile(s.temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, s.mode(s.old))
 	if err != nil {
 		s.temp = ""
 		return s.wrap("create temporary file", err)
