@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -126,7 +127,7 @@ func isErrorCode(s string) bool {
 
 func checkNone(s string) error {
 	if s != "" {
-		return fmt.Errorf("takes no parameter")
+		return errors.New("takes no parameter")
 	}
 	return nil
 }
@@ -142,14 +143,14 @@ func optional(check func(string) error) func(string) error {
 
 func checkDuration(s string) error {
 	if d, err := time.ParseDuration(s); err != nil || d < 0 {
-		return fmt.Errorf("needs a duration such as slow=2s")
+		return errors.New("needs a duration such as slow=2s")
 	}
 	return nil
 }
 
 func checkSeconds(s string) error {
 	if _, err := strconv.ParseUint(s, 10, 31); err != nil {
-		return fmt.Errorf("the time to retry after is a number of seconds")
+		return errors.New("the time to retry after is a number of seconds")
 	}
 	return nil
 }

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 )
@@ -25,12 +24,16 @@ func (d *Dir) Write(issued *Issued, out string, bundle bool) ([]string, error) {
 		}
 		out = filepath.Join(d.path, certsDir, name+".pem")
 	}
+	if bundle {
+		both, err := issued.BundlePEM()
+		if err != nil {
+			return nil, err
+		}
+		return []string{out}, replaceFile(out, both, keyMode)
+	}
 	key, err := issued.KeyPEM()
 	if err != nil {
 		return nil, err
-	}
-	if bundle {
-		return []string{out}, replaceFile(out, slices.Concat(issued.ChainPEM(), key), keyMode)
 	}
 	keyPath := strings.TrimSuffix(out, filepath.Ext(out)) + ".key"
 	// The key first: who is told of the new chain finds its key.

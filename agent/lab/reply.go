@@ -22,6 +22,9 @@ type reply struct {
 	renewAt    time.Time // the end of max-age: then there is a newer one
 }
 
+// maxKept bounds the responses that are kept: the rest is the huge fault's.
+const maxKept = 64 << 10
+
 // answer makes the reply to the bytes of a request.
 func (r *Responder) answer(der []byte, now time.Time) (request, reply, error) {
 	q, err := parseRequest(der)
@@ -93,7 +96,7 @@ func (r *Responder) speak(q request, now time.Time) (reply, error) {
 	if rep.der, err = response.Encode(); err != nil {
 		return reply{}, err
 	}
-	if !cacheable || response.Status != Successful {
+	if !cacheable || response.Status != Successful || len(rep.der) > maxKept {
 		return rep, nil
 	}
 	sum := sha256.Sum256(rep.der)

@@ -9,6 +9,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/asn1"
+	"errors"
 	"fmt"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -68,7 +69,7 @@ func findAlgorithm(a x509.SignatureAlgorithm) (algorithm, bool) {
 // sign returns the AlgorithmIdentifier and the signature's octets.
 func sign(key crypto.Signer, a x509.SignatureAlgorithm, data []byte) (identifier, signature []byte, err error) {
 	if key == nil {
-		return nil, nil, fmt.Errorf("no key to sign with")
+		return nil, nil, errors.New("no key to sign with")
 	}
 	if a == x509.UnknownSignatureAlgorithm {
 		a = defaultAlgorithm(key)
