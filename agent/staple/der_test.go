@@ -1,0 +1,159 @@
+package staple_test
+
+import (
+	"bytes"
+	"crypto"
+	"slices"
+	"testing"
+
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/restaple/restaple/agent/lab"
+	"github.com/restaple/restaple/agent/staple"
+)
+
+// encodings are what DER forbids, each of one element.
+var encodings = map[string]func(tag byte, content []byte) []byte{
+	"an element too many": func(tag byte, content []byte) []byte {
+		if tag&constructed == 0 {
+			return nil
+		}
+		return encode(tag, slices.Concat(content, []byte{0x05, 0x00}))
+	},
+	"a stray octet at the end": func(tag byte, content []byte) []byte {
+		if tag&constructed == 0 {
+			return nil
+		}
+		return encode(tag, slices.Concat(content, []byte{0x00}))
+	},
+	"a length that is too long": func(tag byte, content []byte) []byte {
+		n := len(content)
+		if n < 0x80 {
+			return slices.Concat([]byte{tag, 0x81, byte(n)}, content)
+		}
+		return slices.Concat([]byte{tag, 0x83, 0, byte(n >> 8), byte(n)}, content)
+	},
+	"an indefinite length": func(tag byte, content []byte) []byte {
+		return slices.Concat([]byte{tag, 0x80}, content, []byte{0x00, 0x00})
+	},
+	"no content": func(tag byte, content []byte) []byte {
+		if len(content) == 0 {
+			return nil
+		}
+		return []byte{tag, 0x00}
+	},
+	"nothing": func(byte, []byte) []byte { return []byte{} },
+	"another class": func(tag byte, content []byte) []byte {
+		return encode(tag^0x40, content)
+	},
+	"primitive for constructed": func(tag byte, content []byte) []byte {
+		return encode(tag^constructed, content)
+	},
+}
+
+const constructed = 0x20
+
+// optional are the elements that a response is whole without: NULL
+// parameters, a default, fields that need not be, a second SingleResponse;
+// and those whose content may be anything, such as the values of extensions.
+var optional = map[string][]byte{
+	"nothing":    {0x05, 0x01, 0xa0, 0xa1, 0x30},
+	"no content": {0x04},
+}
+
+// TestNothingOddAtAnyLevel spoils every element of a response, one at a time,
+// and signs what is signed again.
+func TestNothingOddAtAnyLevel(t *testing.T) {
+	w := newWorld(t)
+	full := w.good()
+	full.Embed = certs(w.leaf.Certificate)
+	full.Extensions = extension(oidNonce, true)
+	full.Singles[0].Extensions = extension(oidSCTList, true)
+	also(&full, func(s *lab.Single) {
+		s.Serial, s.Hash, s.Status, s.RevokedAt, s.Reason = w.ca.Certificate.SerialNumber, crypto.SHA256, lab.Revoked, w.now, 1
+	})
+	w.accept(w.encode(full), staple.Options{})
+	levels := map[string]func(*lab.Response, func([]byte) []byte){
+		"ResponseData":      func(r *lab.Response, f func([]byte) []byte) { r.TamperData = f },
+		"BasicOCSPResponse": func(r *lab.Response, f func([]byte) []byte) { r.TamperBasic = f },
+		"OCSPResponse":      func(r *lab.Response, f func([]byte) []byte) { r.Tamper = f },
+	}
+	for level, hook := range levels {
+		for name, change := range encodings {
+			t.Run(level+" with "+name, func(t *testing.T) {
+				spoilt := 0
+				for at := 0; ; at++ {
+					var e spoiling
+					r := full
+					hook(&r, func(der []byte) []byte { return e.spoil(der, at, change) })
+					der := w.encode(r)
+					if !e.found {
+						break
+					}
+					if !e.changed {
+						continue
+					}
+					spoilt++
+					_, err := w.verify(der, staple.Options{})
+					// An embedded certificate may be any rubbish.
+					if err == nil && !bytes.Contains(optional[name], []byte{e.tag}) && bytes.Contains(der, w.leaf.Certificate.Raw) {
+						t.Errorf("element %d with tag %x: got a staple of %x", at, e.tag, der)
+					}
+				}
+				if spoilt == 0 {
+					t.Error("nothing was spoilt")
+				}
+			})
+		}
+	}
+}
+
+// spoiling says what became of an element: it was found, it had a tag, and
+// it was changed unless the change did not apply to it.
+type spoiling struct {
+	found, changed bool
+	tag            byte
+}
+
+// spoil changes the element with a number, counted from the outside in and
+// from the left. If change returns nil the element stays.
+func (s *spoiling) spoil(der []byte, at int, change func(tag byte, content []byte) []byte) []byte {
+	out, _ := s.walk(der, at, change)
+	return out
+}
+
+// walk returns how many elements are still to be passed over.
+func (s *spoiling) walk(in cryptobyte.String, at int, change func(tag byte, content []byte) []byte) (out []byte, left int) {
+	for !in.Empty() && !s.found {
+		var content cryptobyte.String
+		var tag asn1.Tag
+		if !in.ReadAnyASN1(&content, &tag) {
+			panic("not DER")
+		}
+		element := encode(byte(tag), content)
+		if at == 0 {
+			s.found, s.tag = true, byte(tag)
+			if changed := change(s.tag, content); changed != nil {
+				s.changed, element = true, changed
+			}
+		} else if at--; tag&constructed != 0 {
+			var inner []byte
+			inner, at = s.walk(content, at, change)
+			element = encode(byte(tag), inner)
+		}
+		out = append(out, element...)
+	}
+	return append(out, in...), at
+}
+
+func encode(tag byte, content []byte) []byte {
+	switch n := len(content); {
+	case n < 0x80:
+		return slices.Concat([]byte{tag, byte(n)}, content)
+	case n < 0x100:
+		return slices.Concat([]byte{tag, 0x81, byte(n)}, content)
+	default:
+		return slices.Concat([]byte{tag, 0x82, byte(n >> 8), byte(n)}, content)
+	}
+}
