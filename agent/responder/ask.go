@@ -55,21 +55,20 @@ type Answer struct {
 // first is not understood (RFC 9919 section 6). The error is an *Error.
 func (c *Client) Ask(ctx context.Context, q Query) (*Answer, error) {
 	start := time.Now()
-	name := redact(q.URL)
 	u, err := parseURL(q.URL)
 	if err != nil {
-		return nil, &Error{Kind: KindURL, URL: name, Err: err}
+		return nil, &Error{Kind: KindURL, URL: redactRaw(q.URL), Err: err}
 	}
 	var nonce []byte
 	if q.Nonce {
 		nonce = make([]byte, nonceSize)
 		_, _ = rand.Read(nonce) // never fails
 	}
-	request, err := encodeRequest(q.Chain, q.Hash, nonce)
-	if err != nil {
-		return nil, &Error{Kind: KindRequest, URL: name, Err: err}
+	r := request{Query: q, name: redact(u), base: u}
+	if r.der, err = encodeRequest(q.Chain, q.Hash, nonce); err != nil {
+		return nil, &Error{Kind: KindRequest, URL: r.name, Err: err}
 	}
-	a, fault := c.eitherWay(ctx, &q, u, request)
+	a, fault := c.eitherWay(ctx, &r)
 	if fault != nil {
 		return nil, fault
 	}

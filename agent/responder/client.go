@@ -100,10 +100,10 @@ func (c *Client) FetchIssuer(ctx context.Context, rawURL string) ([]byte, error)
 		err = errors.New("an issuer is fetched by http only")
 	}
 	if err != nil {
-		return nil, &Error{Kind: KindURL, URL: redact(rawURL), Err: err}
+		return nil, &Error{Kind: KindURL, URL: redactRaw(rawURL), Err: err}
 	}
 	r, fault := c.do(ctx, exchange{
-		method: http.MethodGet, url: u, name: redact(rawURL), limit: maxIssuer,
+		method: http.MethodGet, url: u, name: redact(u), limit: maxIssuer,
 		header: http.Header{
 			"User-Agent": {c.o.UserAgent},
 			"Accept":     {"application/pkix-cert, application/pkcs7-mime, */*;q=0.5"},
@@ -113,7 +113,7 @@ func (c *Client) FetchIssuer(ctx context.Context, rawURL string) ([]byte, error)
 		return nil, fault
 	}
 	if r.status != http.StatusOK {
-		return nil, &Error{Kind: KindHTTP, URL: redact(rawURL), Status: r.status, Err: &statusError{code: r.status}}
+		return nil, &Error{Kind: KindHTTP, URL: redact(u), Status: r.status, Err: &statusError{code: r.status}}
 	}
 	return r.body, nil
 }

@@ -59,7 +59,7 @@ func (c *Client) do(ctx context.Context, x exchange) (*reply, *Error) {
 		}
 		if n == maxRedirects {
 			return nil, &Error{Kind: KindRedirect, URL: x.name,
-				Err: fmt.Errorf("more than %d redirects, the last to %s", maxRedirects, redact(next.String()))}
+				Err: fmt.Errorf("more than %d redirects, the last to %s", maxRedirects, redact(next))}
 		}
 		hop = next
 	}
@@ -143,7 +143,7 @@ func location(resp *http.Response, from *url.URL) (*url.URL, error) {
 	u.User, u.Fragment, u.RawFragment = nil, "", ""
 	u.Host = strings.ToLower(u.Host)
 	if err := checkURL(u); err != nil {
-		return nil, &redirectError{fmt.Errorf("redirected to %s: %w", redact(u.String()), err)}
+		return nil, &redirectError{fmt.Errorf("redirected to %s: %w", redact(u), err)}
 	}
 	return u, nil
 }
@@ -172,7 +172,7 @@ func drain(body io.Reader) { _, _ = io.CopyN(io.Discard, body, 16<<10) }
 func (c *Client) explain(caller, limited context.Context, x *exchange, hop *url.URL, err error) *Error {
 	e := &Error{URL: x.name, Err: err}
 	if hop != x.url {
-		e.Err = fmt.Errorf("redirected to %s: %w", redact(hop.String()), err)
+		e.Err = fmt.Errorf("redirected to %s: %w", redact(hop), err)
 	}
 	if status, ok := errors.AsType[*statusError](err); ok {
 		e.Kind, e.Status, e.RetryAfter = KindHTTP, status.code, status.retry

@@ -49,7 +49,8 @@ type lane struct {
 func newLane(host string, start int, limits LaneLimits) *lane {
 	n := &lane{host: host, max: limits.Max, target: limits.Max, limit: min(start, limits.Max)}
 	if limits.Rate > 0 {
-		n.every = time.Duration(float64(time.Second) / limits.Rate)
+		// Bounded, since a Duration would overflow at next to nothing.
+		n.every = time.Duration(min(float64(time.Second)/limits.Rate, float64(time.Hour)))
 	}
 	return n
 }
@@ -70,7 +71,7 @@ func (n *lane) closedUntil(now time.Time) time.Time {
 // ready reports whether a job may start. If only time is in the way, at is
 // when it no longer is.
 func (n *lane) ready(now time.Time) (ok bool, at time.Time) {
-	if len(n.queue) == 0 || n.inFlight >= n.limit || n.down && n.inFlight > 0 {
+	if len(n.queue) == 0 || n.inFlight >= n.limit {
 		return false, time.Time{}
 	}
 	at = n.openAt

@@ -123,6 +123,17 @@ func TestResponderThatOnlyRefusesGoesDownLater(t *testing.T) {
 	}
 }
 
+func TestRefusedProbeIsAFailedProbe(t *testing.T) {
+	n := newLane("r", 4, LaneLimits{Max: 32})
+	for !n.down {
+		play(n, LaneSilent, noon)
+	}
+	at := n.openAt
+	if got := play(n, LaneOverloaded, at); got != 1 || !n.down || n.openAt.Sub(at) != 4*time.Second {
+		t.Errorf("%d probes, down %v, the next in %v", got, n.down, n.openAt.Sub(at))
+	}
+}
+
 func TestSomeRefusalsDoNotCloseALane(t *testing.T) {
 	n := newLane("r", 4, LaneLimits{Max: 32})
 	for range 100 {
@@ -155,6 +166,29 @@ func TestStragglersDoNotCountAgainstAProbe(t *testing.T) {
 	}
 }
 
+func TestJobsStartedBeforeItWentDownAreNoProbes(t *testing.T) {
+	n := newLane("r", 8, LaneLimits{Max: 8})
+	for range 13 {
+		n.queue = append(n.queue, &job{})
+	}
+	for range 8 {
+		n.start(noon)
+	}
+	n.finish(LaneSilent, 1, noon) // halves the limit
+	for turn := 2; turn <= 5; turn++ {
+		n.finish(LaneSilent, turn, noon)
+	}
+	n.start(noon) // turn 9, after the cut
+	n.finish(LaneSilent, 6, noon)
+	if !n.down || n.pause != time.Second {
+		t.Fatalf("down %v, pause %v", n.down, n.pause)
+	}
+	n.finish(LaneSilent, 9, noon)
+	if n.pause != time.Second {
+		t.Errorf("a straggler made the pause %v", n.pause)
+	}
+}
+
 func TestRateAndHold(t *testing.T) {
 	n := newLane("r", 4, LaneLimits{Max: 32, Rate: 2})
 	if got := play(n, LaneGood, noon); got != 1 {
@@ -177,6 +211,13 @@ func TestRateAndHold(t *testing.T) {
 	}
 	if got := play(n, LaneGood, now.Add(time.Minute)); got != 1 {
 		t.Errorf("after the hold: %d, want 1", got)
+	}
+}
+
+func TestTinyRateIsStillARate(t *testing.T) {
+	n := newLane("r", 4, LaneLimits{Max: 32, Rate: 1e-300})
+	if got := play(n, LaneGood, noon) + play(n, LaneGood, noon.Add(time.Minute)); got != 1 {
+		t.Errorf("%d in a minute, want 1", got)
 	}
 }
 

@@ -12,20 +12,30 @@ import (
 	"time"
 )
 
+// request is a Query made ready to send.
+type request struct {
+	Query
+	name string   // the URL in errors
+	base *url.URL // the URL
+	get  *url.URL // the URL with the request in it; nil if there is none
+	der  []byte
+}
+
 // eitherWay asks by one method and, if that is not understood, once by the
 // other.
-func (c *Client) eitherWay(ctx context.Context, q *Query, base *url.URL, request []byte) (*Answer, *Error) {
-	get, short := getURL(base, request)
-	key := hostOf(base) + base.EscapedPath()
+func (c *Client) eitherWay(ctx context.Context, r *request) (*Answer, *Error) {
+	get, short := getURL(r.base, r.der)
+	key := hostOf(r.base) + r.base.EscapedPath()
 	order := []string{http.MethodPost}
 	if get != nil {
+		r.get = get
 		order = c.memory.order(key, short, time.Now())
 	}
-	first := c.once(ctx, q, order[0], base, get, request)
+	first := c.once(ctx, r, order[0])
 	if first.understood() || len(order) == 1 {
 		return first.answer, first.err
 	}
-	second := c.once(ctx, q, order[1], base, get, request)
+	second := c.once(ctx, r, order[1])
 	if second.err == nil && second.understood() {
 		c.memory.keep(key, second.method, short, time.Now())
 	}
@@ -95,38 +105,38 @@ func (t *try) says() string {
 	return strings.Join(append([]string{"no OCSP response"}, t.answer.Warnings...), ": ")
 }
 
-func (c *Client) once(ctx context.Context, q *Query, method string, base, get *url.URL, request []byte) try {
+func (c *Client) once(ctx context.Context, r *request, method string) try {
 	x := exchange{
-		method: method, url: base, name: redact(q.URL), limit: c.o.MaxBody,
+		method: method, url: r.base, name: r.name, limit: c.o.MaxBody,
 		header: http.Header{
 			"User-Agent": {c.o.UserAgent},
 			"Accept":     {"application/ocsp-response"},
 		},
 	}
-	if q.Configured {
-		x.trusted = hostPort(base)
+	if r.Configured {
+		x.trusted = hostPort(r.base)
 	}
 	if method == http.MethodPost {
-		x.body = request
+		x.body = r.der
 	} else {
-		x.url = get
+		x.url = r.get
 	}
 	conditional := false
 	switch {
-	case q.NoCache:
+	case r.NoCache:
 		x.header.Set("Cache-Control", "no-cache")
 		x.header.Set("Pragma", "no-cache")
 	case method == http.MethodGet:
-		conditional = addValidators(x.header, q.Validators)
+		conditional = addValidators(x.header, r.Validators)
 	}
-	r, err := c.do(ctx, x)
-	if err == nil && r.status == http.StatusNotModified && !conditional {
-		err = &Error{Kind: KindHTTP, URL: x.name, Status: r.status, Err: &statusError{code: r.status}}
+	got, err := c.do(ctx, x)
+	if err == nil && got.status == http.StatusNotModified && !conditional {
+		err = &Error{Kind: KindHTTP, URL: x.name, Status: got.status, Err: &statusError{code: got.status}}
 	}
 	if err != nil {
 		return try{method: method, err: err}
 	}
-	return try{method: method, answer: r.answer(method, q.Validators)}
+	return try{method: method, answer: got.answer(method, r.Validators)}
 }
 
 func addValidators(h http.Header, v Validators) bool {

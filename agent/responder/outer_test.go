@@ -44,6 +44,10 @@ func TestOuterStatusTellsAnAnswerFromAWebPage(t *testing.T) {
 }
 
 func FuzzOuter(f *testing.F) {
+	w := newWorld(f, lab.ResponderOptions{EchoNonce: true})
+	q := w.query()
+	q.Nonce = true
+	f.Add(ask(f, w.client, q).DER)
 	f.Add([]byte{0x30, 3, 10, 1, 3})
 	f.Add([]byte("<html>"))
 	f.Add([]byte{0x30, 0x0b, 10, 1, 0, 0xa0, 6, 0x30, 4, 6, 0, 4, 0})

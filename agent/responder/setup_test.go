@@ -26,7 +26,7 @@ type world struct {
 	seen []lab.Exchange
 }
 
-func newWorld(t *testing.T, o lab.ResponderOptions) *world {
+func newWorld(t testing.TB, o lab.ResponderOptions) *world {
 	t.Helper()
 	w := &world{}
 	pki, err := lab.NewPKI(lab.PKIOptions{})
@@ -74,7 +74,7 @@ func (w *world) methods() []string {
 	return list
 }
 
-func (w *world) last(t *testing.T) lab.Exchange {
+func (w *world) last(t testing.TB) lab.Exchange {
 	t.Helper()
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -84,7 +84,7 @@ func (w *world) last(t *testing.T) lab.Exchange {
 	return w.seen[len(w.seen)-1]
 }
 
-func (w *world) fault(t *testing.T, f lab.Fault) {
+func (w *world) fault(t testing.TB, f lab.Fault) {
 	t.Helper()
 	if err := w.responder.SetFault(f); err != nil {
 		t.Fatal(err)
@@ -92,7 +92,7 @@ func (w *world) fault(t *testing.T, f lab.Fault) {
 }
 
 // serve serves h on loopback and returns the URL. What hangs ends with the test.
-func serve(t *testing.T, h http.Handler) string {
+func serve(t testing.TB, h http.Handler) string {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -106,14 +106,14 @@ func serve(t *testing.T, h http.Handler) string {
 	return s.URL
 }
 
-func serveFunc(t *testing.T, f http.HandlerFunc) string {
+func serveFunc(t testing.TB, f http.HandlerFunc) string {
 	t.Helper()
 	return serve(t, f)
 }
 
 // newClient returns a client that may go to loopback and knows no proxy, if
 // the options don't say otherwise.
-func newClient(t *testing.T, o Options) *Client {
+func newClient(t testing.TB, o Options) *Client {
 	t.Helper()
 	if o.Guard == nil {
 		o.Guard = NewGuard(GuardOptions{Allow: prefixes("127.0.0.0/8", "::1/128")})
@@ -134,7 +134,7 @@ func prefixes(list ...string) []netip.Prefix {
 	return out
 }
 
-func ask(t *testing.T, c *Client, q Query) *Answer {
+func ask(t testing.TB, c *Client, q Query) *Answer {
 	t.Helper()
 	a, err := c.Ask(t.Context(), q)
 	if err != nil {
@@ -143,13 +143,13 @@ func ask(t *testing.T, c *Client, q Query) *Answer {
 	return a
 }
 
-func askError(t *testing.T, c *Client, q Query, want Kind) *Error {
+func askError(t testing.TB, c *Client, q Query, want Kind) *Error {
 	t.Helper()
 	a, err := c.Ask(t.Context(), q)
 	return checkError(t, a, err, want)
 }
 
-func checkError(t *testing.T, got any, err error, want Kind) *Error {
+func checkError(t testing.TB, got any, err error, want Kind) *Error {
 	t.Helper()
 	e, ok := err.(*Error)
 	if !ok {
@@ -161,14 +161,14 @@ func checkError(t *testing.T, got any, err error, want Kind) *Error {
 	return e
 }
 
-func wantMethods(t *testing.T, w *world, want ...string) {
+func wantMethods(t testing.TB, w *world, want ...string) {
 	t.Helper()
 	if got := w.methods(); !slices.Equal(got, want) {
 		t.Errorf("methods: got %v, want %v", got, want)
 	}
 }
 
-func testChain(t *testing.T) *chain.Chain {
+func testChain(t testing.TB) *chain.Chain {
 	t.Helper()
 	return newWorld(t, lab.ResponderOptions{}).chain
 }

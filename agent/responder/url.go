@@ -35,19 +35,24 @@ func checkURL(u *url.URL) error {
 	return nil
 }
 
-// redact returns raw fit for logs: without password, not endless.
-func redact(raw string) string {
+// redact returns a URL fit for logs: without password, not endless.
+func redact(u *url.URL) string {
 	const enough = 512
-	u, err := url.Parse(raw)
-	if err != nil {
-		// It may hold a password where no parser finds it.
-		return "(unreadable URL)"
-	}
 	s := u.Redacted()
 	if len(s) > enough {
 		s = strings.ToValidUTF8(s[:enough], "") + "…"
 	}
 	return s
+}
+
+// redactRaw is redact for what may be no URL. A password may then be where no
+// parser finds it.
+func redactRaw(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "(unreadable URL)"
+	}
+	return redact(u)
 }
 
 // Host names the responder that a URL belongs to: its host in lower case, with

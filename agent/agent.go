@@ -1,0 +1,220 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/restaple/restaple/agent/responder"
+	"github.com/restaple/restaple/agent/staple"
+	"github.com/restaple/restaple/hooks"
+	"github.com/restaple/restaple/watcher"
+	"github.com/restaple/restaple/watcher/chain"
+)
+
+// Agent keeps the staples of its groups fresh. One goroutine, the loop, owns
+// all its state; everything that waits happens elsewhere and comes back to the
+// loop as a message. An Agent runs once, by Run or by RunOnce.
+type Agent struct {
+	o         Options
+	log       *slog.Logger
+	client    asker
+	watch     *watcher.Watcher
+	groupOf   []int // source index → group index
+	loaders   []*chain.Loader
+	verifiers map[bool]*staple.Verifier // by strict
+	lanes     *responder.Lanes
+	placer    *placer
+	claims    *claims
+	memory    *memory
+	queues    []*hooks.Queue
+	host      string
+
+	// What the loop owns.
+	targets  map[targetKey]*target
+	byStaple map[string]*target
+	subjects map[subjectKey]*subject
+	due      dueQueue
+	lookings int // observations on their way
+	askings  int // requests on their way
+	placings int // changes of staple files on their way
+	scanning bool
+	rescan   bool              // asked for while scanning
+	scanned  bool              // at least once
+	problems map[string]string // what could not be looked at, by path
+	until    time.Time         // RunOnce retries until then
+
+	// What comes back to the loop.
+	scans    chan scan
+	observed chan []observation
+	answers  chan answer
+	placed   chan []placed
+	calls    chan func()
+	work     sync.WaitGroup // goroutines that the loop has started
+
+	// elsewhere maps staple files that are not beside their certificates
+	// to them. The watcher reads it.
+	elsewhere  sync.Map
+	stapleDirs map[string]bool // where they are
+	drawn      time.Time       // when progress was last told
+}
+
+// New makes an agent and starts nothing.
+func New(o Options) (*Agent, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	a := &Agent{
+		o:      o,
+		log:    o.Log,
+		client: o.Client,
+		lanes:  responder.NewLanes(o.Lanes),
+		verifiers: map[bool]*staple.Verifier{
+			false: staple.NewVerifier(staple.Options{}),
+			true:  staple.NewVerifier(staple.Options{Strict: true}),
+		},
+		targets:    make(map[targetKey]*target),
+		byStaple:   make(map[string]*target),
+		subjects:   make(map[subjectKey]*subject),
+		problems:   make(map[string]string),
+		stapleDirs: make(map[string]bool),
+		scans:      make(chan scan),
+		observed:   make(chan []observation),
+		answers:    make(chan answer),
+		placed:     make(chan []placed),
+		calls:      make(chan func()),
+	}
+	a.host, _ = os.Hostname() // only a seed for jitter
+	a.placer = newPlacer(a.placed)
+	var sources []watcher.Source
+	for i, g := range o.Groups {
+		for _, s := range g.Sources {
+			sources = append(sources, s)
+			a.groupOf = append(a.groupOf, i)
+		}
+		a.loaders = append(a.loaders, chain.NewLoader(chain.LoaderOptions{IssuerDirs: g.IssuerDirs}))
+		for _, q := range g.Hooks {
+			if !slices.Contains(a.queues, q) {
+				a.queues = append(a.queues, q)
+			}
+		}
+	}
+	var err error
+	if a.memory, err = openMemory(o.StateDir); err != nil {
+		return nil, fmt.Errorf("state directory: %w", err)
+	}
+	if a.claims, err = openClaims(o.StateDir); err != nil {
+		return nil, fmt.Errorf("state directory: %w", err)
+	}
+	a.watch, err = watcher.New(watcher.Options{
+		Sources:  sources,
+		Rescan:   o.Rescan,
+		StapleOf: a.certOf,
+		Ignore:   o.Ignore,
+		Log:      o.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// Run keeps staples fresh until ctx is done. What is on its way then is
+// finished or left as it was; hooks that could not be told keep their mark on
+// disk for the next start. The error is nil after a clean end.
+func (a *Agent) Run(ctx context.Context) error {
+	changes := make(chan watcher.Change, 1)
+	return a.run(ctx, func(ctx context.Context, start func(func(context.Context) error)) error {
+		for _, q := range a.queues {
+			start(q.Run)
+		}
+		start(func(ctx context.Context) error { return a.watch.Run(ctx, changes) })
+		return a.loop(ctx, changes, false)
+	})
+}
+
+// RunOnce makes one pass: every certificate is looked at, what is due is asked
+// for and put in place, hooks are told, once. It returns how all certificates
+// stand; the error is about the pass, not about them. A hook that fails is an
+// error, and is told again by the next pass.
+func (a *Agent) RunOnce(ctx context.Context) ([]Certificate, error) {
+	var report []Certificate
+	err := a.run(ctx, func(ctx context.Context, _ func(func(context.Context) error)) error {
+		if a.o.Wait > 0 {
+			a.until = wall().Add(a.o.Wait)
+		}
+		err := a.loop(ctx, nil, true)
+		report = a.report(wall())
+		return err
+	})
+	if err != nil || a.o.DryRun {
+		return report, err
+	}
+	for _, q := range a.queues {
+		if e := q.Flush(ctx); e != nil && err == nil {
+			err = e
+		}
+	}
+	return report, err
+}
+
+// run owns the goroutines around the loop: they end after it, and what they
+// still had for it is dropped.
+func (a *Agent) run(ctx context.Context, body func(context.Context, func(func(context.Context) error)) error) error {
+	defer a.claims.close()
+	inner, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var group sync.WaitGroup
+	failures := make(chan error, len(a.queues)+3)
+	start := func(f func(context.Context) error) {
+		group.Go(func() {
+			if err := f(inner); err != nil && inner.Err() == nil {
+				failures <- err
+				cancel()
+			}
+		})
+	}
+	start(a.lanes.Run)
+	start(a.placer.run)
+	err := body(inner, start)
+	cancel()
+	done := make(chan struct{})
+	go func() {
+		group.Wait()
+		a.work.Wait()
+		close(done)
+	}()
+	a.drain(done)
+	saved := a.memory.save(a.failures())
+	select {
+	case failure := <-failures:
+		return failure
+	default:
+	}
+	return cmp.Or(err, saved)
+}
+
+// drain takes what goroutines still send to the loop until they have ended.
+func (a *Agent) drain(done <-chan struct{}) {
+	for {
+		select {
+		case <-a.scans:
+		case <-a.observed:
+		case <-a.answers:
+		case <-a.placed:
+		case f := <-a.calls:
+			f()
+		case <-done:
+			return
+		}
+	}
+}
+
+// wall is the wall clock without its monotonic reading: a machine that was
+// suspended has to notice.
+func wall() time.Time { return time.Now().Round(0) }

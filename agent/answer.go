@@ -1,0 +1,203 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/restaple/restaple/agent/responder"
+	"github.com/restaple/restaple/agent/staple"
+	"github.com/restaple/restaple/hooks"
+)
+
+// onAnswer takes in what a responder said.
+func (a *Agent) onAnswer(ctx context.Context, r answer) {
+	a.askings--
+	now := wall()
+	s := a.subjects[r.key]
+	if s == nil {
+		return // renewed or gone meanwhile
+	}
+	s.asking = false
+	switch {
+	case r.moved:
+		var looks []look
+		for _, t := range s.targets {
+			looks = a.want(looks, t.key, true)
+		}
+		a.observe(ctx, looks)
+		return // what is found decides anew
+	case r.claimed:
+		s.at = now.Add(claimedPause)
+		a.due.set(s)
+		return
+	case r.err == nil:
+		a.onGood(s, r, now)
+	default:
+		a.onFailure(s, r, now)
+	}
+	a.evaluate(ctx, s, now)
+	a.progress(now)
+}
+
+// onGood hands a good staple to every file that has none or an older one.
+func (a *Agent) onGood(s *subject, r answer, now time.Time) {
+	if s.failure != nil {
+		a.log.Info("responder answers again", "cert", s.name(), "responder", r.url)
+	}
+	a.endRound(s, now)
+	s.attempts, s.failure, s.message, s.force = 0, nil, "", false
+	s.etag, s.modified = r.held.ETag, r.held.LastModified
+	s.quiet = true
+	if r.staple == nil {
+		return // not modified: what there is is the newest
+	}
+	for _, t := range s.targets {
+		if a.offer(t, r.staple, now) {
+			s.quiet = false
+		}
+	}
+}
+
+// offer gives a verified staple to t, unless what it has is as new, and
+// reports whether t takes it.
+func (a *Agent) offer(t *target, s *staple.Staple, now time.Time) bool {
+	if err := a.o.Groups[t.key.group].Profile.Accept(s, now); err != nil {
+		if t.refusal != err.Error() {
+			t.refusal = err.Error()
+			a.log.Error("staple not placed: the server would not take it", "cert", t.key.path, "err", err)
+		}
+		return false
+	}
+	t.refusal = ""
+	if t.placing || t.looking {
+		t.next = s
+		return true
+	}
+	if t.disk.current(now) && !t.disk.olderThan(s) {
+		return false
+	}
+	a.place(t, placement{staple: s})
+	return true
+}
+
+// offerNext gives t the staple that came while its file was busy.
+func (a *Agent) offerNext(t *target, now time.Time) {
+	if s := t.next; s != nil && t.sub != nil && !t.looking && !t.placing {
+		t.next = nil
+		a.offer(t, s, now)
+	}
+}
+
+// onFailure tries the next responder, or ends the round and says what is wrong
+// once.
+func (a *Agent) onFailure(s *subject, r answer, now time.Time) {
+	e, said := errors.AsType[*staple.Error](r.err)
+	if said && e.Statement != nil {
+		a.onStatement(s, r, e, now)
+		return
+	}
+	a.noteFailure(s, r, now)
+	if s.round++; s.round < len(s.urls) {
+		return // evaluate asks the next one at once
+	}
+	a.endRound(s, now)
+	s.attempts++
+	s.message = ""
+}
+
+// onStatement takes in a verified answer that does not say good.
+func (a *Agent) onStatement(s *subject, r answer, e *staple.Error, now time.Time) {
+	first := s.message != e.Statement.Status
+	told := s.failure != nil && s.failure.Told && s.failure.Reason == string(e.Reason)
+	a.noteFailure(s, r, now)
+	a.endRound(s, now)
+	s.message, s.force = e.Statement.Status, false
+	publish := Policy.publishesUnknown
+	if s.message == staple.Revoked {
+		s.attempts = 0
+		publish = Policy.publishesRevoked
+		if first {
+			a.log.Error("certificate revoked", "cert", s.name(), "serial", s.chain.Leaf.SerialHex(), "responder", r.url,
+				"reason", e.Statement.RevocationReason, "revoked_at", e.Statement.RevokedAt)
+		}
+		if first && !told {
+			a.announce(s, e.Statement)
+		}
+		s.failure.Told = true
+	} else {
+		s.attempts++
+	}
+	for _, t := range s.targets {
+		good := t.disk.current(now)
+		if publish(a.policy(t)) && !(good && s.message == staple.Unknown) {
+			a.offer(t, e.Statement, now)
+		}
+	}
+}
+
+func (p Policy) publishesRevoked() bool { return p.OnRevoked == Publish }
+func (p Policy) publishesUnknown() bool { return p.OnUnknown == Publish }
+
+// endRound notes that every responder that was to be asked has been.
+func (a *Agent) endRound(s *subject, now time.Time) {
+	s.first = (s.first + s.round) % len(s.urls) // begin with the one that worked, or go round
+	s.round = 0
+	s.askedAt = now
+	s.force = false
+}
+
+// noteFailure keeps what went wrong for people, and logs it when it is new.
+func (a *Agent) noteFailure(s *subject, r answer, now time.Time) {
+	f := describe(r, now)
+	f.Attempts = s.attempts + 1
+	old := s.failure
+	s.failure = f
+	attrs := []any{"cert", s.name(), "responder", r.url, "reason", f.Reason, "attempt", f.Attempts, "err", r.err}
+	_, need := worstDisk(s, now)
+	switch {
+	case old != nil && old.Reason == f.Reason:
+		a.log.Debug("no new staple", attrs...)
+	case now.Before(s.expectUntil) && (f.Reason == string(staple.IsUnknown) || f.Reason == string(staple.ResponderError)):
+		a.log.Info("responder does not know the new certificate yet", attrs...)
+	case f.Reason == string(staple.IsRevoked):
+		// said by onStatement
+	case f.Reason == string(staple.IsUnknown) || need && s.chain.Leaf.MustStaple:
+		a.log.Error("no new staple", attrs...)
+	default:
+		a.log.Warn("no new staple", attrs...)
+	}
+}
+
+// describe turns an error into what is shown to people and kept on disk.
+func describe(r answer, now time.Time) *Failure {
+	f := &Failure{Message: r.err.Error(), Responder: r.url, At: now}
+	if e, ok := errors.AsType[*staple.Error](r.err); ok {
+		f.Reason = string(e.Reason)
+	}
+	if e, ok := errors.AsType[*responder.Error](r.err); ok {
+		f.Reason, f.retryAfter = string(e.Kind), e.RetryAfter
+	}
+	return f
+}
+
+// announce tells hooks of a revocation.
+func (a *Agent) announce(s *subject, statement *staple.Staple) {
+	if a.o.DryRun {
+		return
+	}
+	for _, t := range s.targets {
+		c := a.change(t, hooks.Revoked)
+		c.Reason, c.Status = statement.RevocationReason, string(statement.Status)
+		a.placings++
+		a.placer.add(placement{key: t.key, change: c, queues: a.o.Groups[t.key.group].Hooks})
+	}
+}
+
+// name is the path by which logs call a subject.
+func (s *subject) name() string {
+	if len(s.targets) == 0 {
+		return s.chain.Leaf.Name
+	}
+	return s.targets[0].key.path
+}

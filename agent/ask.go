@@ -1,0 +1,206 @@
+package agent
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"time"
+
+	"github.com/restaple/restaple/agent/responder"
+	"github.com/restaple/restaple/agent/schedule"
+	"github.com/restaple/restaple/agent/staple"
+	"github.com/restaple/restaple/watcher"
+	"github.com/restaple/restaple/watcher/chain"
+)
+
+// claimedPause is how long to wait when another process is asking about the
+// same leaf.
+const claimedPause = 2 * time.Second
+
+// question is one request about a leaf, with all it needs: the job that asks
+// it touches nothing of the loop.
+type question struct {
+	key      subjectKey
+	chain    *chain.Chain
+	url      string
+	override bool
+	asking   Asking
+	other    crypto.Hash // to try when the responder knows the CertID by another hash; 0: don't
+	held     responder.Validators
+	files    []known // staple files as the loop knows them
+	checker  *staple.Verifier
+	force    bool
+}
+
+// known is a file and its stamp when the loop last read it.
+type known struct {
+	path  string
+	stamp watcher.Stamp
+}
+
+// answer is what came of a question.
+type answer struct {
+	key     subjectKey
+	url     string
+	staple  *staple.Staple // nil without an error: nothing newer (304)
+	err     error          // *staple.Error or *responder.Error
+	moved   bool           // the files are not what the loop knows: look again
+	claimed bool           // another process is asking
+	held    responder.Validators
+
+	load responder.Verdict // what the exchange says of the responder's load
+}
+
+// ask hands out the next request of a round about s.
+func (a *Agent) ask(s *subject, now time.Time) {
+	if good := sibling(s, now); good != nil && !s.force && now.Before(schedule.UrgentAt(good.disk.this, good.disk.ends)) {
+		a.borrow(s, good)
+		return
+	}
+	u := s.urls[(s.first+s.round)%len(s.urls)]
+	host := responder.Host(u)
+	q := question{
+		key: s.key, chain: s.chain, url: u, override: s.override,
+		checker: a.verifiers[s.key.strict], force: s.force,
+	}
+	if a.o.Asking != nil {
+		q.asking = a.o.Asking(host)
+		if q.asking.URL != "" {
+			q.url, q.override = q.asking.URL, true
+			host = responder.Host(q.url)
+		}
+	}
+	worst, need := worstDisk(s, now)
+	if !need && !s.force {
+		q.held = responder.Validators{ETag: s.etag, LastModified: s.modified}
+	}
+	sha256Too := true
+	for _, t := range s.targets {
+		q.files = append(q.files, known{t.staple, t.disk.stamp})
+		sha256Too = sha256Too && a.o.Groups[t.key.group].Profile.SHA256
+	}
+	if sha256Too {
+		q.other = otherHash(q.asking.Hash)
+	}
+	s.asking = true
+	a.askings++
+	a.lanes.Submit(host, worst.ends, func(jobCtx context.Context) responder.Verdict {
+		r := q.ask(jobCtx, a.client, a.claims)
+		a.answers <- r // read until every job has ended
+		return r.load
+	})
+}
+
+func otherHash(h crypto.Hash) crypto.Hash {
+	if h == crypto.SHA256 {
+		return crypto.SHA1
+	}
+	return crypto.SHA256
+}
+
+// ask asks, and asks a second time where the rules give a second chance at
+// once: an expired answer is asked for again past the caches (RFC 9919
+// section 7.2), and a responder that does not know the CertID by its other
+// hash.
+func (q *question) ask(ctx context.Context, client asker, c *claims) answer {
+	r := answer{key: q.key, url: q.url}
+	if q.filesMoved() {
+		r.moved = true
+		return r
+	}
+	release, ok := c.take(q.key.leaf)
+	if !ok {
+		r.claimed = true
+		return r
+	}
+	defer release()
+	query := responder.Query{
+		URL: q.url, Configured: q.override, Chain: q.chain,
+		Hash: q.asking.Hash, Nonce: q.asking.Nonce, Validators: q.held,
+	}
+	q.once(ctx, client, query, &r)
+	switch e, _ := errors.AsType[*staple.Error](r.err); {
+	case e == nil:
+	case e.Reason == staple.Expired:
+		query.NoCache, query.Validators = true, responder.Validators{}
+		q.once(ctx, client, query, &r)
+	case q.other != 0 && (e.Reason == staple.NoMatch ||
+		e.ResponderStatus == "unauthorized" || e.ResponderStatus == "malformedRequest"):
+		second := answer{key: q.key, url: q.url}
+		query.Hash = q.other
+		if q.once(ctx, client, query, &second); second.err == nil {
+			r = second
+		}
+	}
+	return r
+}
+
+// once asks one time and verifies the answer.
+func (q *question) once(ctx context.Context, client asker, query responder.Query, r *answer) {
+	got, err := client.Ask(ctx, query)
+	r.load = responder.LaneGood
+	switch {
+	case err != nil:
+		r.staple, r.err, r.load = nil, err, responder.LaneNeutral
+		if e, ok := errors.AsType[*responder.Error](err); ok {
+			r.load = e.Verdict()
+		}
+	case got.NotModified:
+		r.staple, r.err, r.held = nil, nil, query.Validators
+	case got.Nonce == responder.NonceDiffers:
+		r.staple, r.err = nil, &staple.Error{Reason: staple.NoMatch, Detail: "the nonce is another one: an answer to another request"}
+	default:
+		r.staple, r.err = q.checker.Verify(got.DER, q.chain, wall())
+		r.held = got.Validators
+	}
+}
+
+// filesMoved reports whether somebody else has changed the staple files since
+// the loop has read them; another process may have done this work.
+func (q *question) filesMoved() bool {
+	if q.force {
+		return false
+	}
+	for _, f := range q.files {
+		if stamp, err := watcher.StampOf(f.path); err == nil && stamp != f.stamp {
+			return true
+		}
+	}
+	return false
+}
+
+// sibling returns a target whose staple file can serve the others too.
+func sibling(s *subject, now time.Time) *target {
+	var good *target
+	lacking := false
+	for _, t := range s.targets {
+		switch {
+		case t.placing:
+		case t.disk.current(now):
+			good = t
+		case t.refusal == "" && t.failed == "":
+			lacking = true
+		}
+	}
+	if !lacking || s.attempts > 0 {
+		return nil
+	}
+	return good
+}
+
+// borrow takes the staple of another file of the same leaf, verified again,
+// so that a copy of a certificate costs no request.
+func (a *Agent) borrow(s *subject, from *target) {
+	s.asking = true
+	a.askings++
+	path, k, c, v := from.staple, s.key, s.chain, a.verifiers[s.key.strict]
+	a.work.Go(func() {
+		r := answer{key: k, url: path}
+		der, err := readLimited(path)
+		if err == nil {
+			r.staple, err = v.Verify(der, c, wall())
+		}
+		r.moved = err != nil
+		a.answers <- r
+	})
+}

@@ -1,0 +1,155 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	"github.com/restaple/restaple/agent/profile"
+	"github.com/restaple/restaple/agent/schedule"
+	"github.com/restaple/restaple/agent/staple"
+)
+
+// healPause is how soon after an answer the responder is asked again because
+// the staple file is gone or damaged: somebody else may be damaging it in a
+// loop.
+const healPause = 2 * time.Second
+
+// evaluate decides what has to happen for s now, hands it out, and puts s into
+// the queue for when to decide again. It may be called at any time.
+func (a *Agent) evaluate(ctx context.Context, s *subject, now time.Time) {
+	next := time.Time{}
+	earlier := func(at time.Time) {
+		if at.After(now) && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
+	}
+	var looks []look
+	for _, t := range s.targets {
+		if t.disk.kind == unverified && s.chain.Issuer != nil {
+			looks = a.want(looks, t.key, true) // another file has brought the issuer
+		}
+		if cause, due := withdrawal(t, a.policy(t), now); due {
+			a.withdraw(t, cause, now)
+		}
+		a.say(t, now)
+		earlier(t.writeAt)
+		if t.disk.kind == valid {
+			earlier(schedule.UrgentAt(t.disk.this, t.disk.ends))
+			earlier(schedule.AlarmAt(t.disk.this, t.disk.ends))
+			earlier(endsAt(t))
+			earlier(t.disk.ends)
+		}
+	}
+	earlier(s.chain.Leaf.NotBefore)
+	earlier(s.chain.Leaf.NotAfter)
+	a.observe(ctx, looks)
+	if at := a.askAt(s); !at.IsZero() && !s.asking {
+		if at.After(now) {
+			earlier(at)
+		} else {
+			a.ask(s, now)
+		}
+	}
+	s.at = next
+	a.due.set(s)
+}
+
+func (a *Agent) policy(t *target) Policy { return a.o.Groups[t.key.group].Policy }
+
+// askAt says when the responder is to be asked about s; zero: not at all.
+func (a *Agent) askAt(s *subject) time.Time {
+	leaf := s.chain.Leaf
+	if len(s.urls) == 0 || s.chain.Issuer == nil {
+		return time.Time{}
+	}
+	if s.force {
+		return s.askedAt.Add(time.Nanosecond) // never the zero time
+	}
+	worst, need := worstDisk(s, wall())
+	key := schedule.Key(leaf.Fingerprint, a.host)
+	var at time.Time
+	switch {
+	case s.attempts > 0:
+		at = s.askedAt.Add(retryIn(s, worst, key))
+	case s.message == staple.Revoked:
+		at = s.askedAt.Add(schedule.NotNewerIn(worst.this, worst.ends, s.askedAt))
+	case need:
+		if at = leaf.NotBefore; !s.askedAt.IsZero() {
+			at = s.askedAt.Add(healPause)
+		}
+	default:
+		at = refreshAt(worst, key, a.o.Schedule)
+		if s.quiet {
+			if again := s.askedAt.Add(schedule.NotNewerIn(worst.this, worst.ends, s.askedAt)); again.After(at) {
+				at = again
+			}
+		}
+	}
+	if at.Before(leaf.NotBefore) {
+		at = leaf.NotBefore
+	}
+	if !at.Before(leaf.NotAfter) {
+		return time.Time{} // RFC 9919 section 4.2: no request for an expired certificate
+	}
+	return at
+}
+
+// worstDisk returns the staple of s that ends first, and whether any target
+// lacks one that another request could bring.
+func worstDisk(s *subject, now time.Time) (worst disk, need bool) {
+	for _, t := range s.targets {
+		d := t.disk
+		if !d.current(now) && t.refusal == "" {
+			need = true
+		}
+		if d.kind == valid && (worst.ends.IsZero() || d.ends.Before(worst.ends)) {
+			worst = d
+		}
+	}
+	return worst, need
+}
+
+// retryIn is the pause after failed round number s.attempts.
+func retryIn(s *subject, worst disk, key uint64) time.Duration {
+	in := schedule.RetryIn(s.attempts, worst.this, worst.ends, s.askedAt, key)
+	if s.askedAt.Before(s.expectUntil) {
+		in = min(in, time.Minute)
+	}
+	if s.failure != nil && s.failure.retryAfter > in {
+		in = s.failure.retryAfter
+	}
+	return in
+}
+
+// refreshAt is when a good staple is renewed: about half-way to its end, at
+// the next time the schedule allows, but not after three quarters.
+func refreshAt(d disk, key uint64, gate *schedule.Cron) time.Time {
+	at := schedule.RefreshAt(d.this, d.ends, key)
+	if d.next.IsZero() {
+		at = d.this.Add(schedule.NoNextUpdateRefresh)
+	}
+	urgent := schedule.UrgentAt(d.this, d.ends)
+	if gate == nil || !at.Before(urgent) {
+		return at
+	}
+	if tick := gate.Next(at.Add(-time.Nanosecond)); !tick.IsZero() && tick.Before(urgent) {
+		return tick
+	}
+	return urgent
+}
+
+// withdraw takes the staple of t out in the way of its server's profile.
+func (a *Agent) withdraw(t *target, cause profile.Cause, now time.Time) {
+	if t.placing || t.looking || now.Before(t.writeAt) {
+		return
+	}
+	way := a.o.Groups[t.key.group].Profile.Withdraw[cause]
+	switch {
+	case way == "" || way == profile.Leave,
+		way == profile.Remove && t.disk.kind == missing,
+		way == profile.Empty && t.disk.kind == empty,
+		way == profile.Placeholder && t.disk.kind == placeholder:
+		return
+	}
+	a.place(t, placement{way: way, cause: cause})
+}

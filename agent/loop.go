@@ -1,0 +1,103 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	"github.com/restaple/restaple/watcher"
+)
+
+// maxSleep bounds a wait of the loop. Timers stand still while a machine is
+// suspended; staples go on ageing.
+const maxSleep = 20 * time.Second
+
+// loop observes, decides and hands out work until ctx is done or, once, until
+// nothing is left to do. It never waits for the network, a disk or a hook.
+func (a *Agent) loop(ctx context.Context, changes <-chan watcher.Change, once bool) error {
+	a.lookEverywhere(ctx)
+	timer := time.NewTimer(maxSleep)
+	defer timer.Stop()
+	for {
+		wait := a.step(ctx, wall())
+		if a.idle() {
+			if a.o.Ready != nil && a.scanned {
+				a.o.Ready()
+				a.o.Ready = nil
+			}
+			if once && a.finished(wall()) {
+				return nil
+			}
+		}
+		a.memory.saveSoon(a.failures)
+		timer.Reset(wait)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+		case c := <-changes:
+			a.onChange(ctx, c)
+		case s := <-a.scans:
+			a.onScan(ctx, s)
+		case o := <-a.observed:
+			a.onObserved(ctx, o)
+		case r := <-a.answers:
+			a.onAnswer(ctx, r)
+		case p := <-a.placed:
+			a.onPlaced(ctx, p)
+		case f := <-a.calls:
+			f()
+		}
+	}
+}
+
+// step evaluates every subject whose time has come, and says how long nothing
+// else will be due.
+func (a *Agent) step(ctx context.Context, now time.Time) time.Duration {
+	for len(a.due) > 0 && !a.due[0].at.After(now) {
+		a.evaluate(ctx, a.due[0], now)
+	}
+	if len(a.due) == 0 {
+		return maxSleep
+	}
+	return max(0, min(maxSleep, a.due[0].at.Sub(now)))
+}
+
+// idle reports whether nothing is on its way.
+func (a *Agent) idle() bool {
+	return a.scanned && !a.scanning && a.lookings == 0 && a.askings == 0 && a.placings == 0
+}
+
+// finished reports whether a single pass is over: everything is well, or there
+// is no more time to wait for what is not.
+func (a *Agent) finished(now time.Time) bool {
+	if !now.Before(a.until) {
+		return true
+	}
+	for _, t := range a.targets {
+		if s := stateOf(t, now); s != notACandidate && !s.OK(mustStaple(t)) {
+			return false
+		}
+	}
+	return len(a.problems) == 0
+}
+
+func mustStaple(t *target) bool { return t.sub != nil && t.sub.chain.Leaf.MustStaple }
+
+// onChange looks again, where the watcher says something has happened.
+func (a *Agent) onChange(ctx context.Context, c watcher.Change) {
+	if c.All {
+		a.lookEverywhere(ctx)
+		return
+	}
+	var looks []look
+	for _, path := range c.Paths {
+		files := a.watch.Look(path)
+		for _, f := range files {
+			looks = a.want(looks, targetKey{f.Path, a.groupOf[f.Source]}, true)
+		}
+		if len(files) == 0 {
+			a.forgetPath(path)
+		}
+	}
+	a.observe(ctx, looks)
+}

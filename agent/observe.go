@@ -1,0 +1,157 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/restaple/restaple/agent/staple"
+	"github.com/restaple/restaple/watcher"
+	"github.com/restaple/restaple/watcher/chain"
+)
+
+// look asks for one certificate file and its staple to be read.
+type look struct {
+	key     targetKey
+	staple  string
+	leaf    *chain.Chain  // what the certificate held at stamp; nil: read it
+	stamp   watcher.Stamp // of the certificate when leaf was read
+	loader  *chain.Loader
+	checker *staple.Verifier
+}
+
+// observation is what a look found.
+type observation struct {
+	key   targetKey
+	stamp watcher.Stamp
+	chain *chain.Chain
+	err   error // why there is no chain
+	disk  disk
+}
+
+// chunk is how many observations go to the loop at once: enough to make the
+// hand-over cheap, few enough that the first requests start early.
+const chunk = 64
+
+// observe reads and verifies on all cores, away from the loop.
+func (a *Agent) observe(ctx context.Context, looks []look) {
+	if len(looks) == 0 {
+		return
+	}
+	a.lookings += len(looks)
+	var next atomic.Int64
+	for range min(runtime.GOMAXPROCS(0), (len(looks)+chunk-1)/chunk) {
+		a.work.Go(func() {
+			for {
+				end := int(next.Add(chunk))
+				start := end - chunk
+				if start >= len(looks) {
+					return
+				}
+				found := make([]observation, 0, chunk)
+				for _, l := range looks[start:min(end, len(looks))] {
+					found = append(found, l.do(wall()))
+				}
+				select {
+				case a.observed <- found:
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
+	}
+}
+
+// do reads the certificate, if it has to be, and its staple. The stamps are
+// taken before the contents, so that a change in between is seen next time.
+func (l look) do(now time.Time) observation {
+	o := observation{key: l.key, chain: l.leaf}
+	o.stamp, o.err = watcher.StampOf(l.key.path)
+	if o.err != nil {
+		return o
+	}
+	if o.stamp == (watcher.Stamp{}) {
+		o.err = fs.ErrNotExist
+		return o
+	}
+	if o.chain == nil || o.stamp != l.stamp || o.chain.Issuer == nil {
+		if o.chain, o.err = l.loader.Load(l.key.path); o.err != nil {
+			return o
+		}
+	}
+	o.disk = readStaple(l.staple, o.chain, now, l.checker)
+	return o
+}
+
+// readStaple says what the staple file at path holds for a chain.
+func readStaple(path string, c *chain.Chain, now time.Time, v *staple.Verifier) disk {
+	var d disk
+	d.stamp, _ = watcher.StampOf(path) // what cannot be looked at is read as missing, and said when it is written
+	if d.stamp == (watcher.Stamp{}) {
+		return d
+	}
+	der, err := readLimited(path)
+	switch {
+	case err != nil:
+		d.kind, d.reason = invalid, staple.Malformed
+		if errors.Is(err, fs.ErrNotExist) {
+			d.kind = missing
+		}
+		return d
+	case len(der) == 0:
+		d.kind = empty
+		return d
+	case staple.IsPlaceholder(der):
+		d.kind = placeholder
+		return d
+	case c.Issuer == nil:
+		d.kind = unverified
+		return d
+	}
+	s, err := v.Verify(der, c, now)
+	if err == nil {
+		return holding(s, d.stamp)
+	}
+	e := reasonOf(err)
+	if e.Statement != nil {
+		return holding(e.Statement, d.stamp)
+	}
+	d.kind, d.reason, d.this, d.next = invalid, e.Reason, e.ThisUpdate, e.NextUpdate
+	return d
+}
+
+// reasonOf returns the *staple.Error that every failed verification is.
+func reasonOf(err error) *staple.Error {
+	if e, ok := errors.AsType[*staple.Error](err); ok {
+		return e
+	}
+	return &staple.Error{Reason: staple.Malformed, Detail: err.Error()}
+}
+
+// readLimited reads a staple file; one that is too large for a staple comes
+// back cut, and fails to verify.
+func readLimited(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("not a regular file")
+	}
+	buf := make([]byte, min(info.Size(), staple.MaxSize)+1)
+	n, err := io.ReadFull(f, buf)
+	if err == io.ErrUnexpectedEOF || err == io.EOF {
+		err = nil
+	}
+	return buf[:n], err
+}

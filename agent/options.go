@@ -1,0 +1,96 @@
+package agent
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/restaple/restaple/agent/profile"
+	"github.com/restaple/restaple/agent/responder"
+	"github.com/restaple/restaple/agent/schedule"
+	"github.com/restaple/restaple/hooks"
+	"github.com/restaple/restaple/watcher"
+)
+
+// What a policy may say to do when the responder says revoked or unknown.
+const (
+	Withdraw = "withdraw" // stop vouching: take the good staple out
+	Publish  = "publish"  // staple what the responder said
+	Keep     = "keep"     // go on with the good staple until it ends
+)
+
+// Policy is what to do with answers that are verified and not good.
+type Policy struct {
+	OnRevoked string // Withdraw (default), Publish or Keep
+	OnUnknown string // Keep (default) or Publish
+}
+
+// Group is a set of certificates that are looked after in the same way.
+type Group struct {
+	Sources    []watcher.Source
+	Profile    *profile.Profile
+	Template   string      // of the staple's path; "" is the profile's
+	Mode       fs.FileMode // of the staple file; 0: as it is, or 0644
+	UID, GID   int         // owner of the staple file; -1: as it is, or as the certificate's
+	Responder  string      // asked instead of the leaf's own; "": the leaf's
+	IssuerDirs []string
+	Policy     Policy
+	Strict     bool           // refuse SHA-1 signatures
+	Hooks      []*hooks.Queue // told of each change
+}
+
+// Options is what an agent works with. Client, Groups and Log are required.
+type Options struct {
+	Groups []Group
+	Client *responder.Client
+	Lanes  responder.LaneOptions
+
+	// Asking says how a responder host is asked. May be nil.
+	Asking func(host string) Asking
+
+	Schedule *schedule.Cron // when ordinary refreshes may happen; nil: at any time
+	Rescan   time.Duration  // between two full looks; 0: a minute
+	StateDir string         // for what must survive; "": nothing does
+	Log      *slog.Logger
+
+	// Ignore leaves certificates out although a group names them. May be nil.
+	Ignore func(path string) bool
+
+	Force    bool          // RunOnce asks about every leaf
+	DryRun   bool          // RunOnce asks and verifies, and changes nothing
+	LookOnly bool          // RunOnce asks nobody and changes nothing
+	Wait     time.Duration // RunOnce retries for so long until all is well
+
+	Progress func(Progress) // called now and then from the loop; may be nil
+	Ready    func()         // called by Run once after the first pass; may be nil
+}
+
+// Asking is how one responder is asked.
+type Asking struct {
+	URL   string      // asked instead; "": the one it was found by
+	Hash  crypto.Hash // of the CertID; 0: SHA-1
+	Nonce bool
+}
+
+// Progress counts certificates in a pass.
+type Progress struct {
+	Found, Done, Failed int
+}
+
+// asker is the part of responder.Client that a request needs.
+type asker interface {
+	Ask(ctx context.Context, q responder.Query) (*responder.Answer, error)
+}
+
+func (o *Options) check() error {
+	switch {
+	case len(o.Groups) == 0:
+		return errors.New("nothing to look after: no certificates are named")
+	case o.Client == nil || o.Log == nil:
+		return errors.New("an agent needs a client and a log")
+	}
+	return nil
+}

@@ -1,0 +1,172 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/restaple/restaple/agent/profile"
+	"github.com/restaple/restaple/agent/schedule"
+	"github.com/restaple/restaple/agent/staple"
+	"github.com/restaple/restaple/hooks"
+	"github.com/restaple/restaple/watcher"
+	"github.com/restaple/restaple/writer"
+)
+
+// placement is a change of one staple file: a staple to put in place, a way to
+// withdraw one, or only something to tell hooks.
+type placement struct {
+	key    targetKey
+	path   string
+	stamp  watcher.Stamp // of the certificate this is for
+	staple *staple.Staple
+	way    profile.Way
+	cause  profile.Cause
+	write  writer.Options
+	change hooks.Change
+	queues []*hooks.Queue
+}
+
+// placed is what came of a placement.
+type placed struct {
+	placement
+	disk    watcher.Stamp
+	changed bool
+	moved   bool // the certificate has changed since: nothing was written
+	err     error
+}
+
+// place hands a change of the staple file of t to the placer.
+func (a *Agent) place(t *target, p placement) {
+	switch {
+	case a.o.LookOnly:
+		return
+	case a.o.DryRun && p.staple != nil:
+		t.would = "place a staple valid until " + stamp(p.staple.Expires)
+		return
+	case a.o.DryRun:
+		t.would = "withdraw the staple: " + string(p.cause)
+		return
+	}
+	g := &a.o.Groups[t.key.group]
+	p.key, p.path, p.stamp = t.key, t.staple, t.stamp
+	p.write = writer.Options{Mode: g.Mode, UID: g.UID, GID: g.GID, Like: t.key.path}
+	event := hooks.Placed
+	if p.staple == nil {
+		event = hooks.Withdrawn
+	}
+	p.change = a.change(t, event)
+	if p.staple != nil {
+		p.change.Status = string(p.staple.Status)
+		p.change.ThisUpdate, p.change.NextUpdate = p.staple.ThisUpdate, p.staple.NextUpdate
+	} else {
+		p.change.Reason = string(p.cause)
+	}
+	if p.cause != profile.Absent {
+		p.queues = g.Hooks // a placeholder where nothing was is no news
+	}
+	t.placing = true
+	a.placings++
+	a.placer.add(p)
+}
+
+func (a *Agent) change(t *target, e hooks.Event) hooks.Change {
+	leaf := t.sub.chain.Leaf
+	return hooks.Change{Event: e, Name: leaf.Name, Cert: t.key.path, Staple: t.staple, Serial: leaf.SerialHex()}
+}
+
+// onPlaced takes in what the placer has done.
+func (a *Agent) onPlaced(ctx context.Context, done []placed) {
+	a.placings -= len(done)
+	now := wall()
+	var looks []look
+	for _, p := range done {
+		t := a.targets[p.key]
+		if t == nil || p.path == "" {
+			continue // gone meanwhile, or only an announcement
+		}
+		t.placing = false
+		a.onPlacement(t, p)
+		if p.moved || t.again {
+			t.again = false
+			looks = a.want(looks, t.key, true)
+		}
+		a.offerNext(t, now)
+		if t.sub != nil {
+			a.evaluate(ctx, t.sub, now)
+		}
+	}
+	a.observe(ctx, looks)
+	a.progress(now)
+}
+
+func (a *Agent) onPlacement(t *target, p placed) {
+	log := a.log.With("cert", t.key.path, "staple", t.staple)
+	switch {
+	case p.moved:
+		log.Debug("certificate changed meanwhile, staple not placed")
+	case p.err != nil:
+		if t.failed != p.err.Error() {
+			log.Error("staple file not changed", "err", p.err)
+		}
+		t.failed = p.err.Error()
+		if s := t.sub; s != nil {
+			s.attempts++
+			s.askedAt = wall()
+			t.writeAt = s.askedAt.Add(schedule.RetryIn(s.attempts, t.disk.this, t.disk.ends, s.askedAt, 0))
+			s.etag, s.modified = "", ""
+		}
+	case p.staple != nil:
+		t.failed, t.writeAt = "", time.Time{}
+		t.disk = holding(p.staple, p.disk)
+		if p.changed {
+			log.Info("staple placed", "this_update", stamp(p.staple.ThisUpdate), "next_update", stamp(p.staple.NextUpdate))
+		}
+	default:
+		t.failed, t.writeAt = "", time.Time{}
+		t.disk = disk{stamp: p.disk, kind: kindOf(p.way)}
+		if p.changed {
+			log.Info("staple withdrawn", "reason", string(p.cause), "way", string(p.way))
+		}
+	}
+}
+
+func kindOf(w profile.Way) kind {
+	switch w {
+	case profile.Placeholder:
+		return placeholder
+	case profile.Empty:
+		return empty
+	}
+	return missing
+}
+
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return "none"
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// errMoved stops a placement whose certificate is not the one it was made for.
+var errMoved = errors.New("certificate changed")
+
+// job turns a placement into what the writer does.
+func (p *placement) job() (writer.Job, error) {
+	now, err := watcher.StampOf(p.key.path)
+	if err != nil || now != p.stamp {
+		return writer.Job{}, errMoved
+	}
+	j := writer.Job{Path: p.path, Options: p.write}
+	switch {
+	case p.staple != nil:
+		j.Data = p.staple.DER()
+	case p.way == profile.Placeholder:
+		j.Data = staple.Placeholder()
+	case p.way == profile.Empty:
+		j.Data = []byte{}
+	default:
+		j.Remove = true
+	}
+	return j, nil
+}

@@ -1,0 +1,59 @@
+package agent
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+// say logs the state of t once, when it has changed. What a must-staple leaf
+// lacks keeps clients out, so that is a level louder.
+func (a *Agent) say(t *target, now time.Time) {
+	state := stateOf(t, now)
+	if state == t.said {
+		return
+	}
+	was := t.said
+	t.said = state
+	leaf := t.sub.chain.Leaf
+	level, message := slog.LevelDebug, ""
+	switch state {
+	case Late:
+		level, message = slog.LevelWarn, "staple should have been renewed by now"
+	case Ending:
+		level, message = slog.LevelError, "staple is about to end"
+	case Expired:
+		level, message = slog.LevelError, "staple has ended"
+	case Missing:
+		level, message = slog.LevelWarn, "no staple"
+		if was == Fresh || was == Late || was == Ending || was == Expired {
+			level = slog.LevelError
+		}
+	case NoResponder:
+		level, message = slog.LevelInfo, "no OCSP responder in this certificate: nothing to do"
+		if leaf.MustStaple {
+			level, message = slog.LevelError, "must-staple certificate names no OCSP responder: it can have no staple"
+		}
+	case NoIssuer:
+		level, message = slog.LevelWarn, "no issuer found: put it into the same file, beside it as .issuer, chain.pem or ca.crt, or name a directory with issuers"
+	case LeafExpired:
+		level, message = slog.LevelInfo, "certificate has expired: nothing to do"
+	case LeafNotYet:
+		level, message = slog.LevelInfo, "certificate is not valid yet"
+	case Unknown:
+		level, message = slog.LevelError, "responder does not know the certificate"
+	default:
+		return // said where it happened
+	}
+	if leaf.MustStaple && level == slog.LevelWarn {
+		level = slog.LevelError
+	}
+	attrs := []any{"cert", t.key.path, "staple", t.staple, "serial", leaf.SerialHex()}
+	if !t.disk.ends.IsZero() {
+		attrs = append(attrs, "next_update", stamp(t.disk.next))
+	}
+	if state == NoIssuer && t.sub.chain.IssuerErr != nil {
+		attrs = append(attrs, "err", t.sub.chain.IssuerErr)
+	}
+	a.log.Log(context.Background(), level, message, attrs...)
+}

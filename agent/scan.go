@@ -1,0 +1,149 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"maps"
+	"slices"
+
+	"github.com/restaple/restaple/watcher"
+)
+
+// scan is what a full look at the file system found: no contents, two stamps a
+// certificate.
+type scan struct {
+	files    []sighting
+	problems []error
+}
+
+type sighting struct {
+	key           targetKey
+	stamp, staple watcher.Stamp
+}
+
+// lookEverywhere starts a full scan, or another one after that which is on
+// its way.
+func (a *Agent) lookEverywhere(ctx context.Context) {
+	if a.scanning {
+		a.rescan = true
+		return
+	}
+	a.scanning = true
+	for _, l := range a.loaders {
+		l.Refresh()
+	}
+	a.work.Go(func() {
+		var s scan
+		files, problems := a.watch.Scan(ctx)
+		s.problems = problems
+		s.files = make([]sighting, 0, len(files))
+		for _, f := range files {
+			k := targetKey{f.Path, a.groupOf[f.Source]}
+			stamp, _ := watcher.StampOf(a.staplePath(k)) // unreadable counts as missing
+			s.files = append(s.files, sighting{k, f.Stamp, stamp})
+		}
+		select {
+		case a.scans <- s:
+		case <-ctx.Done():
+		}
+	})
+}
+
+// onScan looks closer at what has changed since it was last read.
+func (a *Agent) onScan(ctx context.Context, s scan) {
+	a.scanning, a.scanned = false, true
+	a.sayProblems(s.problems)
+	seen := make(map[targetKey]bool, len(s.files))
+	var looks []look
+	for _, f := range s.files {
+		if seen[f.key] {
+			continue // two sources of one group name it
+		}
+		seen[f.key] = true
+		looks = a.want(looks, f.key, a.differs(f))
+	}
+	if len(s.problems) == 0 {
+		for k, t := range a.targets {
+			if !seen[k] {
+				a.forget(t)
+			}
+		}
+	}
+	a.observe(ctx, looks)
+	if a.rescan {
+		a.rescan = false
+		a.lookEverywhere(ctx)
+	}
+}
+
+// differs reports whether a closer look at a file could find anything new.
+func (a *Agent) differs(f sighting) bool {
+	t := a.targets[f.key]
+	switch {
+	case t == nil, t.stamp != f.stamp:
+		return true
+	case t.trouble == notChain:
+		return false
+	case t.sub == nil:
+		return true
+	}
+	return t.disk.stamp != f.staple || t.sub.chain.Issuer == nil
+}
+
+// want adds a look at k, unless one is on its way; then another follows it.
+func (a *Agent) want(looks []look, k targetKey, needed bool) []look {
+	if !needed {
+		return looks
+	}
+	t := a.targets[k]
+	if t == nil {
+		t = &target{key: k, staple: a.staplePath(k), trouble: notChain}
+		a.targets[k] = t
+	}
+	if t.looking || t.placing {
+		t.again = true
+		return looks
+	}
+	t.looking = true
+	l := look{key: k, staple: t.staple, loader: a.loaders[k.group], checker: a.verifiers[a.o.Groups[k.group].Strict]}
+	if t.sub != nil {
+		l.leaf, l.stamp = t.sub.chain, t.stamp
+	}
+	return append(looks, l)
+}
+
+// sayProblems logs what could not be looked at, once.
+func (a *Agent) sayProblems(problems []error) {
+	now := make(map[string]string, len(problems))
+	for _, err := range problems {
+		path := ""
+		if e, ok := errors.AsType[*watcher.SourceError](err); ok {
+			path = e.Path
+		}
+		now[path] = err.Error()
+		if a.problems[path] == err.Error() {
+			continue
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			a.log.Warn("certificate not found", "cert", path, "err", err)
+		} else {
+			a.log.Error("certificates cannot be looked at", "cert", path, "err", err)
+		}
+	}
+	for _, path := range slices.Sorted(maps.Keys(a.problems)) {
+		if now[path] == "" {
+			a.log.Info("certificates can be looked at again", "cert", path)
+		}
+	}
+	a.problems = now
+}
+
+func (a *Agent) staplePath(k targetKey) string {
+	g := &a.o.Groups[k.group]
+	template := g.Template
+	if template == "" {
+		template = g.Profile.Template
+	}
+	return StaplePath(template, k.path)
+}

@@ -1,0 +1,117 @@
+package agent
+
+import (
+	"context"
+	"encoding/hex"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Certificate is how one certificate file stands. Its JSON form is a public
+// interface.
+type Certificate struct {
+	Path        string    `json:"path"`
+	Name        string    `json:"name,omitempty"`
+	Staple      string    `json:"staple"`
+	Server      string    `json:"server"`
+	State       State     `json:"state"`
+	OK          bool      `json:"ok"`
+	Serial      string    `json:"serial,omitempty"`
+	Fingerprint string    `json:"fingerprint,omitempty"`
+	MustStaple  bool      `json:"must_staple,omitempty"`
+	ThisUpdate  time.Time `json:"this_update,omitzero"`
+	NextUpdate  time.Time `json:"next_update,omitzero"`
+	Expires     time.Time `json:"expires,omitzero"` // effective end of the staple
+	RefreshAt   time.Time `json:"refresh_at,omitzero"`
+	Responders  []string  `json:"responders,omitempty"`
+	Reason      string    `json:"reason,omitempty"` // of the last failure
+	Error       string    `json:"error,omitempty"`  // the same in words
+	ErrorAt     time.Time `json:"error_at,omitzero"`
+	Attempts    int       `json:"attempts,omitempty"` // failed ones in a row
+	Would       string    `json:"would,omitempty"`    // what a dry run has left undone
+}
+
+// Certificates asks the running loop how all certificates stand, sorted by
+// path. It returns nil if the loop has ended or ctx is done first.
+func (a *Agent) Certificates(ctx context.Context) []Certificate {
+	out := make(chan []Certificate, 1)
+	select {
+	case a.calls <- func() { out <- a.report(wall()) }:
+		return <-out
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// report describes every target; the loop's goroutine calls it.
+func (a *Agent) report(now time.Time) []Certificate {
+	out := make([]Certificate, 0, len(a.targets))
+	for _, t := range a.targets {
+		if t.trouble != notChain {
+			out = append(out, a.describe(t, now))
+		}
+	}
+	slices.SortFunc(out, func(x, y Certificate) int {
+		if c := strings.Compare(x.Path, y.Path); c != 0 {
+			return c
+		}
+		return strings.Compare(x.Staple, y.Staple)
+	})
+	return out
+}
+
+func (a *Agent) describe(t *target, now time.Time) Certificate {
+	c := Certificate{
+		Path: t.key.path, Staple: t.staple, Server: a.o.Groups[t.key.group].Profile.Name,
+		State: stateOf(t, now), Error: t.problem, Would: t.would,
+	}
+	if s := t.sub; s != nil {
+		leaf := s.chain.Leaf
+		c.Name, c.Serial, c.MustStaple = leaf.Name, leaf.SerialHex(), leaf.MustStaple
+		c.Fingerprint = hex.EncodeToString(leaf.Fingerprint[:])
+		c.Responders, c.Attempts = s.urls, s.attempts
+		if !s.asking {
+			c.RefreshAt = a.askAt(s)
+		}
+		if f := s.failure; f != nil {
+			c.Reason, c.Error, c.ErrorAt = f.Reason, f.Message, f.At
+		}
+		switch {
+		case t.failed != "":
+			c.Error = t.failed
+		case t.refusal != "":
+			c.Error = t.refusal
+		}
+	}
+	if t.disk.kind == valid || t.disk.kind == invalid {
+		c.ThisUpdate, c.NextUpdate, c.Expires = t.disk.this, t.disk.next, t.disk.ends
+	}
+	c.OK = c.State.OK(c.MustStaple)
+	return c
+}
+
+// progressEvery is how often progress is told: counting takes a while with
+// many certificates.
+const progressEvery = 200 * time.Millisecond
+
+// progress tells how far a pass has come.
+func (a *Agent) progress(now time.Time) {
+	if a.o.Progress == nil || now.Sub(a.drawn) < progressEvery {
+		return
+	}
+	a.drawn = now
+	var p Progress
+	for _, t := range a.targets {
+		switch s := stateOf(t, now); {
+		case s == notACandidate:
+			continue
+		case s.OK(mustStaple(t)):
+			p.Done++
+		case t.sub != nil && t.sub.attempts > 0, t.trouble != none:
+			p.Failed++
+		}
+		p.Found++
+	}
+	a.o.Progress(p)
+}

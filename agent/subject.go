@@ -1,0 +1,200 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/restaple/restaple/watcher/chain"
+)
+
+// brandNew is for how long a CA may not know a leaf that it has just issued
+// (CA/Browser Forum BR 4.9.9 allows 15 minutes).
+const brandNew = 15 * time.Minute
+
+// onObserved takes in what looks have found.
+func (a *Agent) onObserved(ctx context.Context, found []observation) {
+	a.lookings -= len(found)
+	now := wall()
+	var again []look
+	touched := make(map[*subject]bool)
+	for _, o := range found {
+		t := a.targets[o.key]
+		if t == nil {
+			continue // gone meanwhile
+		}
+		t.looking = false
+		if t.again && !t.placing {
+			t.again = false
+			again = a.want(again, o.key, true)
+			continue // what was found may be old already
+		}
+		if t.placing {
+			continue // what was found is about to change; the end of it looks again
+		}
+		if old := t.sub; old != nil {
+			touched[old] = true
+		}
+		a.take(t, o, now)
+		a.offerNext(t, now)
+		if t.sub != nil {
+			touched[t.sub] = true
+		}
+	}
+	for s := range touched {
+		if len(s.targets) > 0 {
+			a.evaluate(ctx, s, now)
+		}
+	}
+	a.observe(ctx, again)
+	a.progress(now)
+}
+
+// take makes t what an observation says of it.
+func (a *Agent) take(t *target, o observation, now time.Time) {
+	t.stamp, t.disk = o.stamp, o.disk
+	switch {
+	case errors.Is(o.err, fs.ErrNotExist):
+		a.forget(t)
+		return
+	case errors.Is(o.err, chain.ErrNotChain):
+		a.detach(t)
+		t.trouble, t.problem = notChain, ""
+		return
+	case o.err != nil:
+		a.detach(t)
+		a.setTrouble(t, unreadable, o.err.Error())
+		return
+	}
+	if other := a.byStaple[t.staple]; other != nil && other != t {
+		a.detach(t)
+		a.setTrouble(t, conflict, fmt.Sprintf("its staple %s is already the staple of %s", t.staple, other.key.path))
+		return
+	}
+	if a.isCertificate(t) {
+		a.detach(t)
+		a.setTrouble(t, conflict, fmt.Sprintf("its staple %s would replace a certificate", t.staple))
+		return
+	}
+	t.trouble, t.problem = none, ""
+	a.byStaple[t.staple] = t
+	if t.staple != t.key.path+".ocsp" {
+		a.elsewhere.Store(t.staple, t.key.path)
+		a.watchDir(filepath.Dir(t.staple))
+	}
+	a.attach(t, o.chain, now)
+}
+
+// watchDir has staples watched that do not lie beside their certificates.
+func (a *Agent) watchDir(dir string) {
+	if !a.stapleDirs[dir] {
+		a.stapleDirs[dir] = true
+		a.watch.WatchStaples(slices.Sorted(maps.Keys(a.stapleDirs)))
+	}
+}
+
+// isCertificate reports whether the staple file of t is a certificate file, by
+// path or because both are the same file.
+func (a *Agent) isCertificate(t *target) bool {
+	if t.staple == t.key.path || t.disk.stamp.SameFile(t.stamp) {
+		return true
+	}
+	other := a.targets[targetKey{t.staple, t.key.group}]
+	return other != nil && other.trouble != notChain
+}
+
+// setTrouble notes why nothing can be done for t, and says it once.
+func (a *Agent) setTrouble(t *target, tr trouble, problem string) {
+	if t.trouble == tr && t.problem == problem {
+		return
+	}
+	t.trouble, t.problem = tr, problem
+	a.log.Warn("certificate passed over", "cert", t.key.path, "err", problem)
+	t.said = stateOf(t, wall())
+}
+
+// attach puts t with the subject of its leaf.
+func (a *Agent) attach(t *target, c *chain.Chain, now time.Time) {
+	g := &a.o.Groups[t.key.group]
+	k := subjectKey{leaf: c.Leaf.Fingerprint, responder: g.Responder, strict: g.Strict}
+	if t.sub != nil && t.sub.key == k {
+		if t.sub.chain.Issuer == nil {
+			t.sub.chain = c
+		}
+		return
+	}
+	renewed := t.sub != nil
+	a.detach(t)
+	s := a.subjects[k]
+	if s == nil {
+		s = &subject{key: k, chain: c, urls: c.Leaf.Responders, index: -1}
+		if g.Responder != "" {
+			s.urls, s.override = []string{g.Responder}, true
+		}
+		s.force = a.o.Force
+		s.expectUntil = newUntil(t.stamp.ModTime(), c.Leaf.NotBefore)
+		s.failure = a.memory.recall(k.leaf)
+		a.subjects[k] = s
+	} else if s.chain.Issuer == nil {
+		s.chain = c
+	}
+	t.sub = s
+	t.refusal, t.failed = "", ""
+	s.targets = append(s.targets, t)
+	switch {
+	case renewed:
+		a.log.Info("certificate renewed", "cert", t.key.path, "serial", c.Leaf.SerialHex())
+	default:
+		a.log.Debug("certificate found", "cert", t.key.path, "serial", c.Leaf.SerialHex())
+	}
+}
+
+// newUntil says until when a leaf counts as brand-new.
+func newUntil(placed, notBefore time.Time) time.Time {
+	if placed.After(notBefore) {
+		return placed.Add(brandNew)
+	}
+	return notBefore.Add(brandNew)
+}
+
+// detach takes t from its subject; a subject without targets is gone.
+func (a *Agent) detach(t *target) {
+	if a.byStaple[t.staple] == t {
+		delete(a.byStaple, t.staple)
+		a.elsewhere.Delete(t.staple)
+	}
+	s := t.sub
+	if s == nil {
+		return
+	}
+	t.sub, t.next = nil, nil
+	s.targets = slices.DeleteFunc(s.targets, func(o *target) bool { return o == t })
+	if len(s.targets) == 0 {
+		s.at = time.Time{}
+		a.due.set(s)
+		delete(a.subjects, s.key)
+	}
+}
+
+// forget drops a certificate file that is no longer there. Its staple stays:
+// it is still a true statement, and it is not known whether a server needs it.
+func (a *Agent) forget(t *target) {
+	if t.sub != nil {
+		a.log.Info("certificate gone", "cert", t.key.path)
+	}
+	a.detach(t)
+	delete(a.targets, t.key)
+}
+
+func (a *Agent) forgetPath(path string) {
+	for i := range a.o.Groups {
+		if t := a.targets[targetKey{path, i}]; t != nil {
+			a.forget(t)
+		}
+	}
+}

@@ -1,0 +1,49 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+)
+
+// StaplePath expands a staple path template for a certificate: {path} is the
+// certificate's path, {dir} its directory, {base} its file name, {name} the
+// file name without its last extension. The certificate's path is absolute; a
+// relative result is relative to {dir}.
+func StaplePath(template, cert string) string {
+	dir, base := filepath.Dir(cert), filepath.Base(cert)
+	out := strings.NewReplacer(
+		"{path}", cert,
+		"{dir}", dir,
+		"{base}", base,
+		"{name}", strings.TrimSuffix(base, filepath.Ext(base)),
+	).Replace(template)
+	if !filepath.IsAbs(out) {
+		out = filepath.Join(dir, out)
+	}
+	return filepath.Clean(out)
+}
+
+// certOf maps a staple file to its certificate for the watcher, which asks
+// from its own goroutine.
+func (a *Agent) certOf(path string) (cert string, ok bool) {
+	if v, ok := a.elsewhere.Load(path); ok {
+		return v.(string), true
+	}
+	return strings.CutSuffix(path, ".ocsp")
+}
+
+// CheckTemplate reports what is wrong with a staple path template, or nil.
+func CheckTemplate(template string) error {
+	rest := strings.NewReplacer("{path}", "", "{dir}", "", "{base}", "", "{name}", "").Replace(template)
+	switch {
+	case strings.ContainsAny(rest, "{}"):
+		return fmt.Errorf("%q has a brace that belongs to none of {path} {dir} {base} {name}", template)
+	case strings.HasSuffix(template, "/"):
+		return fmt.Errorf("%q must name a file, such as %q", template, template+"{base}.ocsp")
+	case StaplePath(template, "/d/n.e") == "/d/n.e":
+		return errors.New("the staple would replace the certificate itself")
+	}
+	return nil
+}

@@ -1,0 +1,49 @@
+package main
+
+import "github.com/restaple/restaple/agent"
+
+// advice says what a person can do about a certificate that is not well, or ""
+// if there is nothing to do or the error says it already.
+func advice(c agent.Certificate) string {
+	switch c.State {
+	case agent.NoIssuer:
+		return "put the issuer's certificate into the same file, or beside it as " + c.Path + ".issuer, chain.pem or ca.crt, or name a directory with `issuers:`"
+	case agent.Revoked:
+		return "get a new certificate; the staple of this one is withdrawn unless `on_revoked:` says otherwise"
+	case agent.Unknown:
+		return "the responder does not know this certificate: a new one may take 15 minutes; otherwise ask the CA"
+	case agent.NoResponder:
+		if c.MustStaple {
+			return "the certificate demands a staple and names no responder: name one with `responder:`, or get one without must-staple"
+		}
+		return "no OCSP responder in this certificate: nothing to do"
+	case agent.NotWritable:
+		return "let restaple's user write there, or place staples elsewhere with `staple:`, such as /var/lib/restaple/{base}.ocsp"
+	case agent.Unreadable:
+		return "let restaple's user or group read the certificate"
+	case agent.PathConflict:
+		return "give each certificate its own staple with `staple:`, such as {path}.ocsp"
+	}
+	if c.OK {
+		return ""
+	}
+	return byReason[c.Reason]
+}
+
+// byReason is advice for the reasons of package staple and the kinds of
+// package responder.
+var byReason = map[string]string{
+	"dns":                      "the responder's name does not resolve here: check DNS, or name another responder with `responder:`",
+	"connect":                  "nothing listens at the responder's address, or a firewall refuses: check the egress rules, or name a proxy with `proxy:`",
+	"timeout":                  "the responder, or a firewall on the way, does not answer in time: check the egress rules, or name a proxy with `proxy:`",
+	"proxy":                    "check `proxy:`, or HTTP_PROXY and NO_PROXY in the environment",
+	"tls":                      "the responder's own certificate does not verify: name its CA with `ca_file:` for this host",
+	"responder-error":          "the responder refuses to answer: ask whoever runs it",
+	"bad-signature":            "the response was changed on its way, or signed with another key: ask whoever runs the responder",
+	"responder-not-authorized": "the response is signed by a certificate that the issuer has not authorized for OCSP: ask whoever runs the responder",
+	"no-match":                 "the response is about another certificate: ask whoever runs the responder, or check `responder:`",
+	"wrong-issuer":             "the response is about another issuer's certificate: check the issuer in the chain, and `responder:`",
+	"expired":                  "the responder hands out old responses: ask whoever runs it; check this machine's clock too",
+	"not-yet-valid":            "the responder's clock is ahead of this machine's: check both",
+	"malformed":                "what answers is no OCSP responder, perhaps a proxy or a login page: open the URL by hand",
+}

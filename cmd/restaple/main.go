@@ -1,0 +1,63 @@
+// Restaple keeps OCSP staples fresh on disk for TLS servers.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// Exit codes. They are a public interface.
+const (
+	exitOK    = 0 // all is well
+	exitNotOK = 1 // a staple is missing, ended, revoked or not as it should be
+	exitUsage = 2 // the command line or the configuration is wrong
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := execute(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// notOK ends a command with exit code 1. Its message, if it has one, is
+// printed like any other.
+type notOK struct{ message string }
+
+func (e *notOK) Error() string { return e.message }
+
+// hinted is an error with advice for the user, printed on a line of its own.
+type hinted struct {
+	error
+	hint string
+}
+
+func (e *hinted) Unwrap() error { return e.error }
+
+// execute runs the command line args and returns the exit code.
+func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := newRootCommand()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	bad, isBad := errors.AsType[*notOK](err)
+	if !isBad || bad.message != "" {
+		fmt.Fprintf(stderr, "restaple: %v\n", err)
+	}
+	if h, ok := errors.AsType[*hinted](err); ok {
+		fmt.Fprintf(stderr, "hint: %s\n", h.hint)
+	}
+	if isBad {
+		return exitNotOK
+	}
+	return exitUsage
+}

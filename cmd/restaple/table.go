@@ -1,0 +1,115 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/restaple/restaple/agent"
+)
+
+// report is what `status -o json` and `refresh -o json` print. It is a public
+// interface: fields are added, never renamed.
+type report struct {
+	At           time.Time           `json:"at"`
+	OK           bool                `json:"ok"`
+	Certificates []agent.Certificate `json:"certificates"`
+}
+
+func newReport(certs []agent.Certificate, now time.Time) report {
+	r := report{At: now.UTC().Truncate(time.Second), OK: true, Certificates: certs}
+	if certs == nil {
+		r.Certificates = []agent.Certificate{}
+	}
+	for _, c := range certs {
+		r.OK = r.OK && c.OK
+	}
+	return r
+}
+
+// write prints the report in a format: text or json.
+func (r report) write(w io.Writer, format string) error {
+	if format == "json" {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(r)
+	}
+	return r.table(w)
+}
+
+func (r report) table(w io.Writer) error {
+	if len(r.Certificates) == 0 {
+		_, err := fmt.Fprintln(w, "no certificates found")
+		return err
+	}
+	// Errors are too long for a column: the table is laid out first, and
+	// they go between its lines.
+	var laid strings.Builder
+	tw := tabwriter.NewWriter(&laid, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "NAME\tSTATE\tLEFT\tTHIS UPDATE\tNEXT UPDATE\tNEXT REFRESH\tRESPONDER\tCERTIFICATE")
+	for _, c := range r.Certificates {
+		name := cmp.Or(c.Name, "-")
+		if c.MustStaple {
+			name += " (must-staple)"
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", name, c.State, left(c.Expires, r.At),
+			short(c.ThisUpdate), short(c.NextUpdate), short(c.RefreshAt),
+			cmp.Or(strings.Join(c.Responders, " "), "-"), c.Path)
+	}
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	lines := strings.SplitAfter(laid.String(), "\n")
+	var out strings.Builder
+	out.WriteString(lines[0])
+	for i, c := range r.Certificates {
+		out.WriteString(lines[i+1])
+		if c.Error != "" {
+			fmt.Fprintf(&out, "    %s\n", c.Error)
+		}
+		if a := advice(c); a != "" {
+			fmt.Fprintf(&out, "    hint: %s\n", a)
+		}
+	}
+	_, err := io.WriteString(w, out.String())
+	return err
+}
+
+func short(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format("2006-01-02 15:04Z")
+}
+
+// left prints how long a staple is still valid, in its two largest units.
+func left(ends, now time.Time) string {
+	if ends.IsZero() {
+		return "-"
+	}
+	d := ends.Sub(now)
+	if d <= 0 {
+		return "ended"
+	}
+	return span(d)
+}
+
+// span prints a duration in its two largest units.
+func span(d time.Duration) string {
+	d = d.Round(time.Second)
+	days := d / (24 * time.Hour)
+	h, m, s := d/time.Hour%24, d/time.Minute%60, d/time.Second%60
+	switch {
+	case days > 0:
+		return fmt.Sprintf("%dd%02dh", days, h)
+	case h > 0:
+		return fmt.Sprintf("%dh%02dm", h, m)
+	case m > 0:
+		return fmt.Sprintf("%dm%02ds", m, s)
+	}
+	return fmt.Sprintf("%ds", s)
+}

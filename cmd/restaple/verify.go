@@ -1,0 +1,224 @@
+package main
+
+import (
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/restaple/restaple/agent/staple"
+	"github.com/restaple/restaple/watcher/chain"
+)
+
+type verifyFlags struct {
+	cert, issuer, response, at, output string
+	strict                             bool
+}
+
+func newVerifyCommand() *cobra.Command {
+	var f verifyFlags
+	cmd := &cobra.Command{
+		Use:   "verify --cert LEAF.pem [--issuer ISSUER.pem] --response FILE",
+		Short: "Verify an OCSP response for a certificate, offline",
+		Long: `Verify an OCSP response (DER) by the rules that restaple goes by before it
+places a staple. The first line says the result: good and until when, or the
+reason why the response is no staple.`,
+		Example: `  restaple verify --cert site.pem --response site.pem.ocsp
+  restaple verify --cert leaf.pem --issuer ca.pem --response answer.der --at 2026-01-02T15:04:05Z`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return verify(cmd.OutOrStdout(), f) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.cert, "cert", "", "certificate `file`, PEM or DER; may hold the chain")
+	flags.StringVar(&f.issuer, "issuer", "", "issuer certificate `file`; if absent it is looked for as the agent does")
+	flags.StringVar(&f.response, "response", "", "OCSP response `file`, DER")
+	flags.StringVar(&f.at, "at", "", "verify as of this `time` (RFC 3339) instead of now")
+	flags.BoolVar(&f.strict, "strict", false, "refuse SHA-1 signatures")
+	flags.StringVarP(&f.output, "output", "o", "text", "output `format`: text or json")
+	for _, name := range []string{"cert", "response"} {
+		_ = cmd.MarkFlagRequired(name) // fails only for a flag that does not exist
+	}
+	return cmd
+}
+
+// verdict is what `verify -o json` prints. It is a public interface.
+type verdict struct {
+	OK               bool      `json:"ok"`
+	Reason           string    `json:"reason,omitempty"`
+	Detail           string    `json:"detail,omitempty"`
+	Status           string    `json:"status,omitempty"`
+	ThisUpdate       time.Time `json:"this_update,omitzero"`
+	NextUpdate       time.Time `json:"next_update,omitzero"`
+	ProducedAt       time.Time `json:"produced_at,omitzero"`
+	Expires          time.Time `json:"expires,omitzero"`
+	Signer           string    `json:"signer,omitempty"`
+	Delegated        bool      `json:"delegated,omitempty"`
+	CertIDHash       string    `json:"certid_hash,omitempty"`
+	RevokedAt        time.Time `json:"revoked_at,omitzero"`
+	RevocationReason string    `json:"revocation_reason,omitempty"`
+	Warnings         []string  `json:"warnings,omitempty"`
+}
+
+func verify(w io.Writer, f verifyFlags) error {
+	now := time.Now()
+	if f.at != "" {
+		at, err := time.Parse(time.RFC3339, f.at)
+		if err != nil {
+			return fmt.Errorf("--at %q is not a time like 2026-01-02T15:04:05Z", f.at)
+		}
+		now = at
+	}
+	if f.output != "text" && f.output != "json" {
+		return fmt.Errorf("--output %q is not text or json", f.output)
+	}
+	c, err := chainOf(f.cert, f.issuer, now)
+	if err != nil {
+		return err
+	}
+	der, err := readResponse(f.response)
+	if err != nil {
+		return err
+	}
+	v := judge(der, c, now, staple.Options{Strict: f.strict})
+	if f.output == "json" {
+		err = json.NewEncoder(w).Encode(v)
+	} else {
+		err = v.print(w)
+	}
+	if err == nil && !v.OK {
+		err = &notOK{}
+	}
+	return err
+}
+
+// readResponse reads one octet more than a staple may have, so that what is
+// larger is refused as such.
+func readResponse(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, staple.MaxSize+1))
+}
+
+// chainOf reads the leaf and its issuer. A user who names an issuer means it:
+// then nothing is looked for elsewhere.
+func chainOf(certPath, issuerPath string, now time.Time) (*chain.Chain, error) {
+	if issuerPath == "" {
+		c, err := chain.NewLoader(chain.LoaderOptions{}).Load(certPath)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", certPath, err)
+		}
+		if c.Issuer == nil {
+			return nil, &hinted{fmt.Errorf("%s: no issuer found", certPath), "name it with --issuer FILE"}
+		}
+		return c, nil
+	}
+	certs, err := readCertificates(certPath)
+	if err != nil {
+		return nil, err
+	}
+	issuers, err := readCertificates(issuerPath)
+	if err != nil {
+		return nil, err
+	}
+	leaf := certs[0]
+	if i := slices.IndexFunc(certs, func(c *x509.Certificate) bool { return !c.IsCA }); i >= 0 {
+		leaf = certs[i]
+	}
+	l, err := chain.NewLeaf(leaf)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", certPath, err)
+	}
+	c := &chain.Chain{Leaf: l}
+	if signer := chain.FindIssuer(leaf, issuers, now); signer != nil {
+		if c.Issuer, err = chain.NewIssuer(signer); err != nil {
+			return nil, fmt.Errorf("%s: %w", issuerPath, err)
+		}
+	}
+	return c, nil
+}
+
+func readCertificates(path string) ([]*x509.Certificate, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	certs, err := chain.Parse(b)
+	clear(b) // it may have held a private key
+	if err == nil && len(certs) == 0 {
+		err = errors.New("no certificate in it")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return certs, nil
+}
+
+func judge(der []byte, c *chain.Chain, now time.Time, o staple.Options) verdict {
+	s, err := staple.Verify(der, c, now, o)
+	var v verdict
+	if e, ok := errors.AsType[*staple.Error](err); ok {
+		v.Reason, v.Detail = string(e.Reason), e.Detail
+		v.ThisUpdate, v.NextUpdate = e.ThisUpdate, e.NextUpdate
+		s = e.Statement
+	}
+	if s != nil {
+		v.Status, v.Signer, v.Delegated = string(s.Status), s.Signer, s.Delegated
+		v.ThisUpdate, v.NextUpdate, v.ProducedAt, v.Expires = s.ThisUpdate, s.NextUpdate, s.ProducedAt, s.Expires
+		v.RevokedAt, v.RevocationReason = s.RevokedAt, s.RevocationReason
+		v.CertIDHash, v.Warnings = s.Hash.String(), s.Warnings
+	}
+	v.OK = err == nil
+	return v
+}
+
+func (v verdict) print(w io.Writer) error {
+	lines := []string{}
+	line := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
+	if v.OK {
+		line("good: a valid staple until %s", when(v.Expires))
+	} else {
+		line("%s: %s", v.Reason, v.Detail)
+	}
+	if !v.ThisUpdate.IsZero() {
+		line("  this update  %s", when(v.ThisUpdate))
+		line("  next update  %s", when(v.NextUpdate))
+	}
+	if v.Signer != "" {
+		kind := "the issuer itself"
+		if v.Delegated {
+			kind = "delegated"
+		}
+		line("  produced at  %s", when(v.ProducedAt))
+		line("  signer       %s (%s)", v.Signer, kind)
+		line("  CertID hash  %s", v.CertIDHash)
+	}
+	if !v.RevokedAt.IsZero() {
+		line("  revoked at   %s %s", when(v.RevokedAt), v.RevocationReason)
+	}
+	for _, warning := range v.Warnings {
+		line("  warning      %s", warning)
+	}
+	for _, l := range lines {
+		if _, err := fmt.Fprintln(w, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// when prints a time for people, in the form that openssl and logs have too.
+func when(t time.Time) string {
+	if t.IsZero() {
+		return "none"
+	}
+	return t.UTC().Format(time.RFC3339)
+}

@@ -1,0 +1,215 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/restaple/restaple/agent"
+	"github.com/restaple/restaple/agent/config"
+	"github.com/restaple/restaple/agent/profile"
+	"github.com/restaple/restaple/agent/responder"
+	"github.com/restaple/restaple/hooks"
+	"github.com/restaple/restaple/watcher"
+)
+
+// system is a config turned into what runs.
+type system struct {
+	options agent.Options
+	client  *responder.Client
+	log     *slog.Logger
+}
+
+func newLog(w io.Writer, c config.Log) *slog.Logger {
+	o := &slog.HandlerOptions{Level: c.Level}
+	if c.Format == config.FormatJSON {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// assemble translates a config. Only is which of its certificates to look
+// after; none means all.
+func assemble(c *config.Config, only []string, log *slog.Logger) (*system, error) {
+	s := &system{log: log}
+	var err error
+	if s.client, err = newClient(c); err != nil {
+		return nil, err
+	}
+	byHost := make(map[string]*config.Responder)
+	for _, r := range c.Responders {
+		byHost[r.Host] = r
+	}
+	settings := func(host string) *config.Responder {
+		return cmp.Or(byHost[host], byHost[config.Everywhere], &config.Responder{})
+	}
+	s.options = agent.Options{
+		Client: s.client,
+		Lanes: responder.LaneOptions{
+			Global: c.MaxInFlight,
+			Override: func(host string) responder.LaneLimits {
+				r := settings(host)
+				return responder.LaneLimits{Max: r.MaxInFlight, Rate: r.Rate}
+			},
+		},
+		Asking: func(host string) agent.Asking {
+			r := settings(host)
+			return agent.Asking{URL: r.URL, Hash: r.Hash, Nonce: r.Nonce}
+		},
+		Schedule: c.Schedule,
+		Rescan:   c.Rescan,
+		StateDir: c.StateDir,
+		Log:      log,
+	}
+	if len(only) > 0 {
+		s.options.Ignore = func(path string) bool { return !underAny(path, only) }
+	}
+	queues := make(map[*config.Hook]*hooks.Queue)
+	for _, h := range c.Hooks {
+		if queues[h], err = newQueue(h, c.StateDir, log); err != nil {
+			return nil, fmt.Errorf("hook %s: %w", h.Name, err)
+		}
+	}
+	for _, set := range c.Certificates {
+		g, err := group(set, queues)
+		if err != nil {
+			return nil, err
+		}
+		s.options.Groups = append(s.options.Groups, *g)
+	}
+	return s, nil
+}
+
+func underAny(path string, dirs []string) bool {
+	for _, d := range dirs {
+		if path == d || strings.HasPrefix(path, strings.TrimSuffix(d, "/")+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+func group(set *config.Certificates, queues map[*config.Hook]*hooks.Queue) (*agent.Group, error) {
+	p, err := profile.ByName(set.Server)
+	if err != nil {
+		return nil, err
+	}
+	g := &agent.Group{
+		Profile: p, Template: set.Staple, Mode: set.Mode, Responder: set.Responder,
+		IssuerDirs: set.Issuers, Strict: set.Strict,
+		Policy: agent.Policy{OnRevoked: set.OnRevoked, OnUnknown: set.OnUnknown},
+	}
+	if g.UID, err = id(set.Owner, func(name string) (string, error) {
+		u, err := user.Lookup(name)
+		if err != nil {
+			return "", err
+		}
+		return u.Uid, nil
+	}); err != nil {
+		return nil, fmt.Errorf("owner: %w", err)
+	}
+	if g.GID, err = id(set.Group, func(name string) (string, error) {
+		u, err := user.LookupGroup(name)
+		if err != nil {
+			return "", err
+		}
+		return u.Gid, nil
+	}); err != nil {
+		return nil, fmt.Errorf("group: %w", err)
+	}
+	for _, path := range set.Paths {
+		g.Sources = append(g.Sources, watcher.Source{Path: path, Recursive: set.Recursive})
+	}
+	for _, h := range set.Hooks {
+		g.Hooks = append(g.Hooks, queues[h])
+	}
+	return g, nil
+}
+
+// id turns a name or number into a number; "" is -1.
+func id(s string, lookup func(string) (string, error)) (int, error) {
+	if s == "" {
+		return -1, nil
+	}
+	if n, err := strconv.Atoi(s); err == nil {
+		return n, nil
+	}
+	found, err := lookup(s)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(found)
+}
+
+func newQueue(h *config.Hook, stateDir string, log *slog.Logger) (*hooks.Queue, error) {
+	log = log.With("hook", h.Name)
+	var action hooks.Action
+	var err error
+	switch {
+	case h.Command != nil:
+		action, err = hooks.NewCommand(hooks.CommandOptions{Args: h.Command, Check: h.Check, Log: log})
+	case h.Signal != nil:
+		action, err = hooks.NewSignal(hooks.SignalOptions{PIDFile: h.Signal.PIDFile, Process: h.Signal.Process, Signal: h.Signal.Signal})
+	case h.Webhook != nil:
+		action, err = hooks.NewWebhook(hooks.WebhookOptions{URL: h.Webhook.URL, Headers: h.Webhook.Headers, TokenFile: h.Webhook.TokenFile})
+	default:
+		err = errors.New("says nothing to do")
+	}
+	if err != nil {
+		return nil, err
+	}
+	o := hooks.QueueOptions{Name: h.Name, Action: action, Delay: h.Delay, Timeout: h.Timeout, Log: log}
+	if h.Delay == 0 {
+		o.Delay = -1
+	}
+	for _, e := range h.On {
+		o.Events = append(o.Events, hooks.Event(e))
+	}
+	if stateDir != "" {
+		o.Dir = filepath.Join(stateDir, "hooks")
+	}
+	return hooks.NewQueue(o)
+}
+
+// prepareState finds and makes the state directory. Only one that was named
+// must be there; without any, what could not be finished is not known to the
+// next start.
+func prepareState(c *config.Config, log *slog.Logger) error {
+	if c.StateDir != "" {
+		if err := os.MkdirAll(c.StateDir, 0o755); err != nil {
+			return &hinted{fmt.Errorf("state directory: %w", err), "name one that can be written with --state-dir or state_dir"}
+		}
+		return nil
+	}
+	c.StateDir = usualStateDir()
+	if err := os.MkdirAll(c.StateDir, 0o755); c.StateDir == "" || err != nil {
+		log.Warn("no state directory: a hook that is due is forgotten in a crash; name one with --state-dir", "err", err)
+		c.StateDir = ""
+	}
+	return nil
+}
+
+// usualStateDir is where state goes unless configured: where systemd says, or
+// the usual place of root or of a user.
+func usualStateDir() string {
+	if dir, _, _ := strings.Cut(os.Getenv("STATE_DIRECTORY"), ":"); dir != "" {
+		return dir
+	}
+	if os.Geteuid() == 0 {
+		return "/var/lib/restaple"
+	}
+	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "restaple")
+	}
+	if home, err := os.UserHomeDir(); err == nil {
+		return filepath.Join(home, ".local", "state", "restaple")
+	}
+	return ""
+}
