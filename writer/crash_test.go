@@ -7,14 +7,23 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 )
 
-// TestMain turns the test binary into the process that the crash test kills.
+// TestMain turns the test binary into the process that a test kills or watches.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("RESTAPLE_TEST_WRITE"); dir != "" {
 		writeForEver(dir)
+	}
+	if dir := os.Getenv("RESTAPLE_TEST_COMMIT"); dir != "" {
+		n, _ := strconv.Atoi(os.Getenv("RESTAPLE_TEST_FILES"))
+		if err := commitOnce(dir, n, os.Getenv("RESTAPLE_TEST_SPREAD") == "true"); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
 	}
 	os.Exit(m.Run())
 }
