@@ -177,12 +177,12 @@ func TestHoldIsWaitedOutIfShort(t *testing.T) {
 		var g gauge
 		l.Hold("r", 5*time.Second)
 		l.Submit("r", time.Now(), g.job(0, LaneGood))
-		time.Sleep(5*time.Second - 1)
+		time.Sleep(5*time.Second - time.Nanosecond)
 		synctest.Wait()
 		if g.ended.Load() != 0 {
 			t.Error("asked during a hold")
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if g.ended.Load() != 1 {
 			t.Error("not asked after the hold")
