@@ -18,13 +18,13 @@ import (
 // is also how long a command that has ended may leave its output open.
 const killDelay = 5 * time.Second
 
-// CommandOptions describes a command hook. Name, Args and Log are required.
+// CommandOptions describes a command hook. Args and Log are required.
 type CommandOptions struct {
 	Name  string   // of the hook, for its environment
 	Args  []string // program and arguments; no shell is involved
 	Check []string // run first, such as nginx -t; if it fails, Args is not run
 	Env   []string // added to restaple's own environment, KEY=VALUE
-	Log   *slog.Logger
+	Log   *slog.Logger // with the hook's name attached
 }
 
 type command struct {
@@ -36,11 +36,8 @@ type command struct {
 // its environment (RESTAPLE_…) and, as a JSON array, on its standard input.
 // When it has to be stopped, its whole process group is.
 func NewCommand(o CommandOptions) (Action, error) {
-	if o.Name == "" || o.Log == nil {
-		return nil, errors.New("a command hook needs a name and a log")
-	}
-	if len(o.Args) == 0 || o.Args[0] == "" {
-		return nil, errors.New("a command hook needs a command")
+	if len(o.Args) == 0 || o.Args[0] == "" || o.Log == nil {
+		return nil, errors.New("a command hook needs a command and a log")
 	}
 	return &command{options: o, killDelay: killDelay}, nil
 }
@@ -86,7 +83,7 @@ func (c *command) run(ctx context.Context, args, env []string, input []byte) err
 		return describe(args[0], err, said)
 	}
 	if said != "" {
-		c.options.Log.Debug("hook's output", "hook", c.options.Name, "output", said)
+		c.options.Log.Debug("hook's output", "output", said)
 	}
 	return nil
 }

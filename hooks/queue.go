@@ -36,7 +36,7 @@ type QueueOptions struct {
 	MaxDelay time.Duration // that changes without a pause can put a delivery off; 0: ten times Delay
 	Timeout  time.Duration // of one attempt; 0: 30 seconds
 	Dir      string        // under which pending marks are kept; "": changes do not survive the process
-	Log      *slog.Logger
+	Log      *slog.Logger // with the hook's name attached
 	Result   func(err error, took time.Duration) // told of each attempt; may be nil
 }
 
@@ -91,7 +91,7 @@ func NewQueue(o QueueOptions) (*Queue, error) {
 	}
 	q := &Queue{
 		options: o,
-		log:     o.Log.With("hook", o.Name),
+		log:     o.Log,
 		wake:    make(chan struct{}, 1),
 		own:     make(map[string]bool),
 		state:   QueueState{Name: o.Name},

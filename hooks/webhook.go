@@ -18,14 +18,14 @@ import (
 // can be used again.
 const maxAnswer = 64 << 10
 
-// WebhookOptions describes a webhook. Name, URL and Client are required.
+// WebhookOptions describes a webhook. URL is required.
 type WebhookOptions struct {
 	Name      string // of the hook, for the body
 	URL       string // http or https
 	Method    string // "": POST
 	Headers   http.Header
 	TokenFile string // holds a bearer token; read anew for each delivery
-	Client    *http.Client
+	Client    *http.Client // nil: one that takes its proxy from the environment
 }
 
 type webhook struct {
@@ -43,16 +43,16 @@ type webhookBody struct {
 // NewWebhook returns an action that posts the changes as JSON. Only a 2xx
 // answer is a success; redirects are not followed.
 func NewWebhook(o WebhookOptions) (Action, error) {
-	if o.Name == "" || o.Client == nil {
-		return nil, errors.New("a webhook needs a name and a client")
-	}
 	u, err := url.Parse(o.URL)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return nil, errors.New("a webhook needs an http or https URL")
 	}
 	o.Method = cmp.Or(o.Method, http.MethodPost)
 	// A redirect would turn the POST into a GET, and take headers elsewhere.
-	client := *o.Client
+	client := http.Client{}
+	if o.Client != nil {
+		client = *o.Client
+	}
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &webhook{options: o, client: &client, host: u.Scheme + "://" + u.Host}, nil
 }

@@ -4,7 +4,7 @@
 //
 // A replacement is a temporary file in the same directory, synced, renamed
 // over the old name, and a sync of the directory. Many replacements at once
-// share their syncs; see CommitAll and Committer.
+// share their syncs; see CommitAll.
 package writer
 
 import "io/fs"
