@@ -20,6 +20,8 @@ type namedHook struct {
 func (r *reader) namedHook(v value) {
 	h, ok := v.hook()
 	if !ok {
+		// Known by its name, so that who refers to it makes no mistake.
+		r.named[h.Name] = namedHook{field: v.path}
 		return
 	}
 	if h.Name == "" {

@@ -74,13 +74,9 @@ func (v value) host() (string, bool) {
 	if !ok || s == Everywhere {
 		return s, ok
 	}
-	if strings.Contains(s, "/") {
-		v.fail("must be a host such as ocsp.example or ocsp.example:8080, without scheme and path")
-		return "", false
-	}
 	u, err := url.Parse("http://" + s)
-	if err != nil || u.Host != s || u.Hostname() == "" || !validPort(u.Port()) || strings.ContainsAny(s, "*,") {
-		v.fail("must be a host such as ocsp.example or ocsp.example:8080, got %s", quoted(s))
+	if err != nil || u.Host != s || u.Hostname() == "" || !validPort(u.Port()) || strings.ContainsAny(s, "*,@") {
+		v.fail("must be a host such as ocsp.example or ocsp.example:8080")
 		return "", false
 	}
 	for _, port := range []string{":", ":80", ":443"} {

@@ -8,7 +8,7 @@ import (
 // suggest says which of names was probably meant by name, or which there are.
 func suggest(name string, names []string) string {
 	plain := strings.ReplaceAll(strings.ToLower(name), "-", "_")
-	best, least := "", 1+max(1, len(plain)/3)
+	best, least := "", 1+max(1, len(plain)*2/5) // two neighbours exchanged count twice
 	for _, candidate := range names {
 		if d := distance(plain, strings.ReplaceAll(candidate, "-", "_"), least); d < least {
 			best, least = candidate, d
