@@ -7,7 +7,6 @@ import (
 	"time"
 )
 
-// everyMistake has one mistake of each kind; mistakes are what is said.
 func TestEachMistakeIsNamedWithItsLineAndField(t *testing.T) {
 	for _, test := range []struct {
 		name, text string
@@ -47,6 +46,9 @@ func TestEachMistakeIsNamedWithItsLineAndField(t *testing.T) {
 		{"no duration at all", "timeout: 0s", []string{`1: timeout: must be more than 0`}},
 		{"too small an interval", "rescan: 10ms", []string{`1: rescan: must be at least 1s, got 10ms`}},
 		{"number in words", "max_in_flight: many", []string{`1: max_in_flight: must be a whole number, got "many"`}},
+		{"days that overflow", "rescan: 99999d9999999h", []string{`1: rescan: must be a duration such as 90s, 12h or 7d, got "99999d9999999h"`}},
+		{"value too long to show", "rescan: " + strings.Repeat("x", 100), []string{`1: rescan: must be a duration such as 90s, 12h or 7d, got "` + strings.Repeat("x", 60) + `"…`}},
+		{"NUL in an argument", `hooks: [{name: a, command: [x, "\0"]}]`, []string{`1: hooks[0].command[1]: must not hold a NUL character`}},
 		{"broken number", "max_in_flight: 1.5", []string{`1: max_in_flight: must be a whole number, got "1.5"`}},
 		{"number too small", "max_in_flight: 0", []string{`1: max_in_flight: must be at least 1, got 0`}},
 		{"yes for true", "admin: {per_certificate_series: yes}", []string{`1: admin.per_certificate_series: must be true or false, without quotes, got "yes"`}},

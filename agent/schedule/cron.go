@@ -43,7 +43,7 @@ func ParseCron(expr string) (*Cron, error) {
 	if after, ok := strings.CutPrefix(rest, everyPrefix); ok {
 		return parseEvery(zone, after)
 	}
-	for _, field := range strings.Fields(rest) {
+	for field := range strings.FieldsSeq(rest) {
 		// cron takes a field of nothing but commas as one that is never true,
 		// and ignores stray ones.
 		if strings.HasPrefix(field, ",") || strings.HasSuffix(field, ",") || strings.Contains(field, ",,") {
