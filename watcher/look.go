@@ -45,28 +45,35 @@ func (k *walk) descend(dir string) (spot, bool) {
 	}
 	s := spot{path: k.source.start(), real: real}
 	names, _ := below(s.path, dir)
-	for _, name := range names {
+	for i := 0; ; i++ {
 		stat, err := statOf(s.path)
-		if err != nil {
+		if err != nil || !isDir(&stat) || slices.Contains(s.trail, identityOf(&stat)) {
 			return spot{}, false
+		}
+		if i == len(names) {
+			return s, true
 		}
 		s.trail = append(s.trail, identityOf(&stat))
-		next := filepath.Join(s.path, name)
-		entry, err := os.Lstat(next)
-		if err != nil {
+		if !k.step(&s, names[i]) {
 			return spot{}, false
 		}
-		if entry.Mode()&os.ModeSymlink != 0 {
-			if s.linked {
-				return spot{}, false
-			}
-			s.linked = true
-		}
-		if s.real, _, err = resolve(s.real, name); err != nil {
-			return spot{}, false
-		}
-		s.path, s.depth = next, s.depth+1
 	}
-	stat, err := statOf(s.path)
-	return s, err == nil && isDir(&stat) && !slices.Contains(s.trail, identityOf(&stat))
+}
+
+// step goes one directory down.
+func (k *walk) step(s *spot, name string) bool {
+	next := filepath.Join(s.path, name)
+	entry, err := os.Lstat(next)
+	if err != nil {
+		return false
+	}
+	if entry.Mode()&os.ModeSymlink != 0 {
+		if s.linked {
+			return false
+		}
+		s.linked = true
+	}
+	s.real, _, err = resolve(s.real, name)
+	s.path, s.depth = next, s.depth+1
+	return err == nil
 }

@@ -102,8 +102,8 @@ func (k *walk) named() {
 		k.problem(path, err)
 	}
 	// It may turn out to be a directory when it comes, hence the way.
-	_, steps, _ := resolve("/", path)
-	k.terrain.link(path, steps)
+	real, steps, _ := resolve("/", path)
+	k.terrain.link(path, steps, real)
 	if err != nil {
 		k.terrain.way(steps)
 	}
@@ -115,10 +115,7 @@ func (k *walk) named() {
 
 // reach resolves the path of a directory and notes the way to it.
 func (k *walk) reach(dir string) (real string) {
-	real, steps, err := resolve("/", dir)
-	if err == nil && len(steps) > 0 {
-		steps = steps[:len(steps)-1] // the directory itself: it reports its own end
-	}
+	real, steps, _ := resolve("/", dir)
 	k.terrain.way(steps)
 	return real
 }
@@ -189,8 +186,8 @@ func (k *walk) follow(s spot, name string, enters, takes bool) {
 	}
 	// Where a dangling link leads, something may come yet.
 	if !k.terrain.resolved[path] {
-		_, steps, _ := resolve(s.real, name)
-		k.terrain.link(path, steps)
+		real, steps, _ := resolve(s.real, name)
+		k.terrain.link(path, steps, real)
 	}
 }
 

@@ -3,6 +3,7 @@ package watcher
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,8 +16,15 @@ type Stamp struct {
 	mtime, ctime int64 // nanoseconds since 1970
 }
 
+// SameFile reports whether both are stamps of one file, perhaps at different
+// times or by different names. A missing file is the same as none.
+func (s Stamp) SameFile(o Stamp) bool { return s != Stamp{} && s.id == o.id }
+
 // identity tells files apart, whatever their names.
 type identity struct{ dev, ino uint64 }
+
+// ModTime returns when the file was last written.
+func (s Stamp) ModTime() time.Time { return time.Unix(0, s.mtime) }
 
 // StampOf returns the stamp of the file at path; a symbolic link is followed.
 // That the file is missing is no error.

@@ -1,6 +1,8 @@
 package watcher
 
 import (
+	"errors"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,8 +14,10 @@ import (
 // are found in, and those their symbolic links lead through.
 type terrain struct {
 	places   map[string]*place // by the directory's path without symbolic links
+	visited  map[string]bool   // the names of all places
 	resolved map[string]bool   // certificates whose links are in it
 	walks    uint64            // Watcher.walks when it was begun
+	edits    int               // how often something was added
 }
 
 // place is one directory.
@@ -32,7 +36,11 @@ type place struct {
 }
 
 func newTerrain() *terrain {
-	return &terrain{places: make(map[string]*place), resolved: make(map[string]bool)}
+	return &terrain{
+		places:   make(map[string]*place),
+		visited:  make(map[string]bool),
+		resolved: make(map[string]bool),
+	}
 }
 
 func (t *terrain) at(real string) *place {
@@ -47,23 +55,37 @@ func (t *terrain) at(real string) *place {
 // visit notes that files are found in a directory.
 func (t *terrain) visit(real, name string) {
 	p := t.at(real)
+	t.visited[name] = true
 	if !slices.Contains(p.names, name) {
 		p.names = append(p.names, name)
+		t.edits++
 	}
 }
 
-// link notes through what a certificate is reached.
-func (t *terrain) link(cert string, steps []step) {
-	t.resolved[cert] = true
-	for _, s := range steps {
-		p := t.at(s.dir)
-		if p.links == nil {
-			p.links = make(map[string][]string)
-		}
-		if !slices.Contains(p.links[s.name], cert) {
-			p.links[s.name] = append(p.links[s.name], cert)
-		}
+// link notes through what a certificate is reached, and where it really is.
+func (t *terrain) link(cert string, steps []step, real string) {
+	if real != "" {
+		steps = append(steps, step{filepath.Dir(real), filepath.Base(real)})
 	}
+	known := t.resolved[cert]
+	for _, s := range steps {
+		// A hundred thousand certificates may lead through one link, so the
+		// list is searched only where the certificate may be in it.
+		if known && slices.Contains(t.at(s.dir).links[s.name], cert) {
+			continue
+		}
+		t.addLink(s, cert)
+	}
+	t.resolved[cert] = true
+}
+
+func (t *terrain) addLink(s step, cert string) {
+	p := t.at(s.dir)
+	if p.links == nil {
+		p.links = make(map[string][]string)
+	}
+	p.links[s.name] = append(p.links[s.name], cert)
+	t.edits++
 }
 
 // way notes through what a directory is reached.
@@ -73,37 +95,45 @@ func (t *terrain) way(steps []step) {
 		if p.ways == nil {
 			p.ways = make(map[string]bool)
 		}
-		p.ways[s.name] = true
+		if !p.ways[s.name] {
+			p.ways[s.name] = true
+			t.edits++
+		}
 	}
 }
 
 // merge takes over all that is in o.
 func (t *terrain) merge(o *terrain) {
 	for real, from := range o.places {
+		t.at(real)
 		for _, name := range from.names {
 			t.visit(real, name)
 		}
 		for name, certs := range from.links {
 			for _, cert := range certs {
-				t.link(cert, []step{{real, name}})
+				if t.resolved[cert] && slices.Contains(t.at(real).links[name], cert) {
+					continue
+				}
+				t.addLink(step{real, name}, cert)
 			}
 		}
 		for name := range from.ways {
 			t.way([]step{{real, name}})
 		}
 	}
+	maps.Copy(t.resolved, o.resolved)
 }
 
-// step is a directory entry that a path leads through: a symbolic link, the
-// file at the end, or the first thing that is missing.
+// step is a directory entry that decides where a path leads: a symbolic link, or
+// the first thing that is missing.
 type step struct{ dir, name string }
 
 // maxLinks is where Linux gives up as well (path_resolution(7)).
 const maxLinks = 40
 
 // resolve follows an absolute path from the directory at, which has no symbolic
-// links in its own path. It returns the path without them, and the steps that
-// decide where it leads; steps are complete even if there is an error.
+// links in its own path. It returns the path without them, and the steps on the
+// way; these are complete even if there is an error.
 func resolve(at, path string) (real string, steps []step, err error) {
 	todo := strings.Split(path, "/")
 	links := 0
@@ -120,10 +150,7 @@ func resolve(at, path string) (real string, steps []step, err error) {
 		full := filepath.Join(at, name)
 		target, err := readlink(full)
 		switch {
-		case err == unix.EINVAL: // not a link
-			if len(todo) == 0 {
-				steps = append(steps, step{at, name})
-			}
+		case errors.Is(err, unix.EINVAL): // not a link
 			at = full
 			continue
 		case err != nil:
@@ -146,7 +173,7 @@ func readlink(path string) (string, error) {
 	for {
 		n, err := unix.Readlink(path, buf)
 		switch {
-		case err == unix.EINTR:
+		case errors.Is(err, unix.EINTR):
 			continue
 		case err != nil:
 			return "", err

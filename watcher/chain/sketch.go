@@ -79,8 +79,11 @@ func readCA(extensions cryptobyte.String) (ca, ok bool) {
 		if !bytes.Equal(id, []byte{0x55, 0x1d, 0x13}) {
 			continue
 		}
-		if !value.ReadASN1(&constraints, asn1.SEQUENCE) ||
-			!constraints.ReadOptionalASN1Boolean(&ca, asn1.BOOLEAN, false) {
+		if !value.ReadASN1(&constraints, asn1.SEQUENCE) {
+			return false, false
+		}
+		// ReadOptionalASN1Boolean is for booleans inside a tag of their own.
+		if constraints.PeekASN1Tag(asn1.BOOLEAN) && !constraints.ReadASN1Boolean(&ca) {
 			return false, false
 		}
 	}
