@@ -3,6 +3,7 @@ package agent
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -55,12 +56,16 @@ type Agent struct {
 	answers  chan answer
 	placed   chan []placed
 	calls    chan func()
+	wake     chan struct{}  // revived has grown
 	work     sync.WaitGroup // goroutines that the loop has started
 
 	// elsewhere maps staple files that are not beside their certificates
 	// to them. The watcher reads it.
 	elsewhere  sync.Map
 	stapleDirs map[string]bool // where they are
+	mu         sync.Mutex
+	revived    []string        // responders that answer again; mu
+	slow       map[string]bool // responders whose clock is far from ours
 	drawn      time.Time       // when progress was last told
 }
 
@@ -73,7 +78,6 @@ func New(o Options) (*Agent, error) {
 		o:      o,
 		log:    o.Log,
 		client: o.Client,
-		lanes:  responder.NewLanes(o.Lanes),
 		verifiers: map[bool]*staple.Verifier{
 			false: staple.NewVerifier(staple.Options{}),
 			true:  staple.NewVerifier(staple.Options{Strict: true}),
@@ -88,8 +92,13 @@ func New(o Options) (*Agent, error) {
 		answers:    make(chan answer),
 		placed:     make(chan []placed),
 		calls:      make(chan func()),
+		wake:       make(chan struct{}, 1),
+		slow:       make(map[string]bool),
 	}
 	a.host, _ = os.Hostname() // only a seed for jitter
+	lanes := o.Lanes
+	lanes.Revived = a.onRevived
+	a.lanes = responder.NewLanes(lanes)
 	a.placer = newPlacer(a.placed)
 	var sources []watcher.Source
 	for i, g := range o.Groups {
@@ -156,12 +165,24 @@ func (a *Agent) RunOnce(ctx context.Context) ([]Certificate, error) {
 		return report, err
 	}
 	for _, q := range a.queues {
-		if e := q.Flush(ctx); e != nil && err == nil {
-			err = e
+		if e := q.Flush(ctx); e != nil {
+			err = errors.Join(err, &HookError{q.Name(), e})
 		}
 	}
 	return report, err
 }
+
+// HookError says that a hook could not be told, which its queue has logged.
+// What it was to be told is kept for the next pass.
+type HookError struct {
+	Hook string
+	Err  error
+}
+
+func (e *HookError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what the hook's action said.
+func (e *HookError) Unwrap() error { return e.Err }
 
 // run owns the goroutines around the loop: they end after it, and what they
 // still had for it is dropped.

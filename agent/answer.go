@@ -19,6 +19,7 @@ func (a *Agent) onAnswer(ctx context.Context, r answer) {
 		return // renewed or gone meanwhile
 	}
 	s.asking = false
+	a.sayClock(r)
 	switch {
 	case r.moved:
 		var looks []look
@@ -109,7 +110,7 @@ func (a *Agent) onFailure(s *subject, r answer, now time.Time) {
 // onStatement takes in a verified answer that does not say good.
 func (a *Agent) onStatement(s *subject, r answer, e *staple.Error, now time.Time) {
 	first := s.message != e.Statement.Status
-	told := s.failure != nil && s.failure.Told && s.failure.Reason == string(e.Reason)
+	told := s.failure != nil && s.failure.Told
 	a.noteFailure(s, r, now)
 	a.endRound(s, now)
 	s.message, s.force = e.Statement.Status, false
@@ -144,7 +145,7 @@ func (a *Agent) endRound(s *subject, now time.Time) {
 	s.first = (s.first + s.round) % len(s.urls) // begin with the one that worked, or go round
 	s.round = 0
 	s.askedAt = now
-	s.force = false
+	s.force, s.revived = false, false
 }
 
 // noteFailure keeps what went wrong for people, and logs it when it is new.
@@ -152,11 +153,16 @@ func (a *Agent) noteFailure(s *subject, r answer, now time.Time) {
 	f := describe(r, now)
 	f.Attempts = s.attempts + 1
 	old := s.failure
+	f.Told = old != nil && old.Told
+	if f.Reason == string(responder.KindDown) && old != nil {
+		// Why the responder counts as down says more than that it does.
+		f.Reason, f.Message = old.Reason, old.Message
+	}
 	s.failure = f
 	attrs := []any{"cert", s.name(), "responder", r.url, "reason", f.Reason, "attempt", f.Attempts, "err", r.err}
 	_, need := worstDisk(s, now)
 	switch {
-	case old != nil && old.Reason == f.Reason:
+	case old != nil && old.Reason == f.Reason, f.Reason == string(responder.KindDown):
 		a.log.Debug("no new staple", attrs...)
 	case now.Before(s.expectUntil) && (f.Reason == string(staple.IsUnknown) || f.Reason == string(staple.ResponderError)):
 		a.log.Info("responder does not know the new certificate yet", attrs...)

@@ -49,6 +49,8 @@ type answer struct {
 	held    responder.Validators
 
 	load responder.Verdict // what the exchange says of the responder's load
+	hold time.Duration     // how long the responder wants to be left alone
+	skew time.Duration     // how far the local clock is ahead of the responder's
 }
 
 // ask hands out the next request of a round about s.
@@ -86,6 +88,9 @@ func (a *Agent) ask(s *subject, now time.Time) {
 	a.askings++
 	a.lanes.Submit(host, worst.ends, func(jobCtx context.Context) responder.Verdict {
 		r := q.ask(jobCtx, a.client, a.claims)
+		if r.hold > 0 {
+			a.lanes.Hold(host, r.hold)
+		}
 		a.answers <- r // read until every job has ended
 		return r.load
 	})
@@ -144,6 +149,9 @@ func (q *question) once(ctx context.Context, client asker, query responder.Query
 		r.staple, r.err, r.load = nil, err, responder.LaneNeutral
 		if e, ok := errors.AsType[*responder.Error](err); ok {
 			r.load = e.Verdict()
+			if e.Kind == responder.KindHTTP {
+				r.hold = e.RetryAfter
+			}
 		}
 	case got.NotModified:
 		r.staple, r.err, r.held = nil, nil, query.Validators
@@ -151,9 +159,16 @@ func (q *question) once(ctx context.Context, client asker, query responder.Query
 		r.staple, r.err = nil, &staple.Error{Reason: staple.NoMatch, Detail: "the nonce is another one: an answer to another request"}
 	default:
 		r.staple, r.err = q.checker.Verify(got.DER, q.chain, wall())
-		r.held = got.Validators
+		r.held, r.skew = got.Validators, got.Skew
+		if e, ok := errors.AsType[*staple.Error](r.err); ok && busy[e.ResponderStatus] {
+			r.load = responder.LaneOverloaded
+		}
 	}
 }
+
+// busy are the error statuses by which a responder says that it cannot answer
+// now (RFC 6960 section 2.3).
+var busy = map[string]bool{"tryLater": true, "internalError": true}
 
 // filesMoved reports whether somebody else has changed the staple files since
 // the loop has read them; another process may have done this work.

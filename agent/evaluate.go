@@ -69,6 +69,8 @@ func (a *Agent) askAt(s *subject) time.Time {
 	key := schedule.Key(leaf.Fingerprint, a.host)
 	var at time.Time
 	switch {
+	case s.revived:
+		return s.askedAt.Add(time.Nanosecond)
 	case s.attempts > 0:
 		at = s.askedAt.Add(retryIn(s, worst, key))
 	case s.message == staple.Revoked:
@@ -116,7 +118,13 @@ func retryIn(s *subject, worst disk, key uint64) time.Duration {
 		in = min(in, time.Minute)
 	}
 	if s.failure != nil && s.failure.retryAfter > in {
-		in = s.failure.retryAfter
+		// The responder's wish counts, but not for longer than is good for
+		// the staple there is.
+		most := time.Hour
+		if left := worst.ends.Sub(s.askedAt); left > 0 {
+			most = left / 4
+		}
+		in = max(in, min(s.failure.retryAfter, most))
 	}
 	return in
 }

@@ -44,6 +44,8 @@ func (a *Agent) loop(ctx context.Context, changes <-chan watcher.Change, once bo
 			a.onAnswer(ctx, r)
 		case p := <-a.placed:
 			a.onPlaced(ctx, p)
+		case <-a.wake:
+			a.revive()
 		case f := <-a.calls:
 			f()
 		}

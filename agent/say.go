@@ -10,7 +10,7 @@ import (
 // lacks keeps clients out, so that is a level louder.
 func (a *Agent) say(t *target, now time.Time) {
 	state := stateOf(t, now)
-	if state == t.said {
+	if state == t.said || t.placing {
 		return
 	}
 	was := t.said
@@ -25,10 +25,10 @@ func (a *Agent) say(t *target, now time.Time) {
 	case Expired:
 		level, message = slog.LevelError, "staple has ended"
 	case Missing:
-		level, message = slog.LevelWarn, "no staple"
-		if was == Fresh || was == Late || was == Ending || was == Expired {
-			level = slog.LevelError
+		if was == Pending || was == notACandidate {
+			return // the failed request was said
 		}
+		level, message = slog.LevelError, "no staple any more"
 	case NoResponder:
 		level, message = slog.LevelInfo, "no OCSP responder in this certificate: nothing to do"
 		if leaf.MustStaple {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/restaple/restaple/agent/staple"
 	"github.com/restaple/restaple/watcher/chain"
 )
 
@@ -139,6 +140,9 @@ func (a *Agent) attach(t *target, c *chain.Chain, now time.Time) {
 		s.force = a.o.Force
 		s.expectUntil = newUntil(t.stamp.ModTime(), c.Leaf.NotBefore)
 		s.failure = a.memory.recall(k.leaf)
+		if a.o.LookOnly && s.failure != nil && s.failure.Told {
+			s.message = staple.Revoked
+		}
 		a.subjects[k] = s
 	} else if s.chain.Issuer == nil {
 		s.chain = c

@@ -113,6 +113,7 @@ type subject struct {
 	round       int       // how many of them were tried in this round
 	asking      bool      // a request is on its way
 	force       bool      // ask although nothing is due
+	revived     bool      // its responder, which was down, answers again
 	expectUntil time.Time // failures are expected till then: the leaf is so new
 	attempts    int       // failed rounds in a row
 	askedAt     time.Time // end of the last round; zero: never

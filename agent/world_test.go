@@ -4,11 +4,13 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,7 +34,7 @@ type world struct {
 	responder *lab.Responder
 	url       string
 	told      *recorder
-	log       *strings.Builder
+	handler   atomic.Pointer[lab.Responder]
 	group     func(*agent.Group)
 	options   func(*agent.Options)
 }
@@ -74,20 +76,38 @@ func (r *recorder) events() []hooks.Event {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), state: t.TempDir(), told: new(recorder)}
+	return w.build()
+}
+
+// another is a second CA with a responder of its own.
+func (w *world) another(t *testing.T) *world {
+	t.Helper()
+	return (&world{t: t, dir: w.dir, state: w.state, told: w.told}).build()
+}
+
+func (w *world) build() *world {
+	t := w.t
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, dir: t.TempDir(), state: t.TempDir(), url: "http://" + l.Addr().String(), told: new(recorder), log: new(strings.Builder)}
+	w.url = "http://" + l.Addr().String()
 	if w.pki, err = lab.NewPKI(lab.PKIOptions{Responders: []string{w.url}}); err != nil {
 		t.Fatal(err)
 	}
 	if w.responder, err = lab.NewResponder(lab.ResponderOptions{CA: w.pki.Intermediate, Backdate: time.Minute}); err != nil {
 		t.Fatal(err)
 	}
+	w.handler.Store(w.responder)
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
-	go func() { served <- lab.Serve(ctx, l, w.responder) }()
+	go func() {
+		served <- lab.Serve(ctx, l, http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
+			w.handler.Load().ServeHTTP(rw, req)
+		}))
+	}()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-served; err != nil {
@@ -95,6 +115,12 @@ func newWorld(t *testing.T) *world {
 		}
 	})
 	return w
+}
+
+// serve puts another responder at the address of the first.
+func (w *world) serve(r *lab.Responder) {
+	w.responder = r
+	w.handler.Store(r)
 }
 
 // issue writes a new certificate into the directory under name.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -81,8 +82,8 @@ func refresh(cmd *cobra.Command, f refreshFlags, paths []string) error {
 	}
 	certs, err := a.RunOnce(cmd.Context())
 	bar.end()
-	if err != nil {
-		// The staples are in place, or not, all the same: say so.
+	_, isHook := errors.AsType[*agent.HookError](err)
+	if err != nil && !isHook { // a failed hook is logged where it happens
 		log.Error("pass not finished", "err", err)
 	}
 	r := newReport(certs, time.Now())

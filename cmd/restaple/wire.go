@@ -149,12 +149,11 @@ func id(s string, lookup func(string) (string, error)) (int, error) {
 }
 
 func newQueue(h *config.Hook, stateDir string, log *slog.Logger) (*hooks.Queue, error) {
-	log = log.With("hook", h.Name)
 	var action hooks.Action
 	var err error
 	switch {
 	case h.Command != nil:
-		action, err = hooks.NewCommand(hooks.CommandOptions{Args: h.Command, Check: h.Check, Log: log})
+		action, err = hooks.NewCommand(hooks.CommandOptions{Name: h.Name, Args: h.Command, Check: h.Check, Log: log})
 	case h.Signal != nil:
 		action, err = hooks.NewSignal(hooks.SignalOptions{PIDFile: h.Signal.PIDFile, Process: h.Signal.Process, Signal: h.Signal.Signal})
 	case h.Webhook != nil:
