@@ -20,10 +20,10 @@ const killDelay = 5 * time.Second
 
 // CommandOptions describes a command hook. Args and Log are required.
 type CommandOptions struct {
-	Name  string   // of the hook, for its environment
-	Args  []string // program and arguments; no shell is involved
-	Check []string // run first, such as nginx -t; if it fails, Args is not run
-	Env   []string // added to restaple's own environment, KEY=VALUE
+	Name  string       // of the hook, for its environment
+	Args  []string     // program and arguments; no shell is involved
+	Check []string     // run first, such as nginx -t; if it fails, Args is not run
+	Env   []string     // added to restaple's own environment, KEY=VALUE
 	Log   *slog.Logger // with the hook's name attached
 }
 

@@ -80,7 +80,11 @@ func parseStat(stat []byte) (int, error) {
 	if state := fields[0][0]; state == 'Z' || state == 'X' {
 		return 0, fs.ErrNotExist
 	}
-	return strconv.Atoi(string(fields[1]))
+	pid, err := strconv.Atoi(string(fields[1]))
+	if err != nil {
+		return 0, errors.New("malformed stat")
+	}
+	return pid, nil
 }
 
 // masters returns the processes of that name whose parent has another one.

@@ -31,12 +31,12 @@ const (
 type QueueOptions struct {
 	Name     string
 	Action   Action
-	Events   []Event       // it is told of; nil: Placed and Withdrawn
-	Delay    time.Duration // of quiet before a delivery; 0: a second, negative: none
-	MaxDelay time.Duration // that changes without a pause can put a delivery off; 0: ten times Delay
-	Timeout  time.Duration // of one attempt; 0: 30 seconds
-	Dir      string        // under which pending marks are kept; "": changes do not survive the process
-	Log      *slog.Logger // with the hook's name attached
+	Events   []Event                             // it is told of; nil: Placed and Withdrawn
+	Delay    time.Duration                       // of quiet before a delivery; 0: a second, negative: none
+	MaxDelay time.Duration                       // that changes without a pause can put a delivery off; 0: ten times Delay
+	Timeout  time.Duration                       // of one attempt; 0: 30 seconds
+	Dir      string                              // under which pending marks are kept; "": changes do not survive the process
+	Log      *slog.Logger                        // with the hook's name attached
 	Result   func(err error, took time.Duration) // told of each attempt; may be nil
 }
 

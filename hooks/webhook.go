@@ -24,7 +24,7 @@ type WebhookOptions struct {
 	URL       string // http or https
 	Method    string // "": POST
 	Headers   http.Header
-	TokenFile string // holds a bearer token; read anew for each delivery
+	TokenFile string       // holds a bearer token; read anew for each delivery
 	Client    *http.Client // nil: one that takes its proxy from the environment
 }
 
