@@ -121,7 +121,14 @@ func TestAlgorithmIdentifiersAreReadToTheLetter(t *testing.T) {
 		{"PSS with NULL", rsaWorld, seq(pssOID, null), pss(crypto.SHA1, 20), staple.Malformed},
 		{"PSS with an unknown field", rsaWorld, seq(pssOID, seq(tagged(4, null))), pss(crypto.SHA1, 20), staple.Malformed},
 		{"PSS, fields in another order", rsaWorld, seq(pssOID, seq(tagged(2, salt(20)), tagged(0, hash(sha1OID)))), pss(crypto.SHA1, 20), staple.Malformed},
-		{"PSS, more in a field", rsaWorld, seq(pssOID, seq(tagged(2, salt(20)+null))), pss(crypto.SHA1, 20), staple.Malformed},
+		{"PSS, more beside the hash", rsaWorld, seq(pssOID, seq(tagged(0, hash(sha1OID), null))), pss(crypto.SHA1, 20), staple.Malformed},
+		{"PSS, hash with parameters", rsaWorld, seq(pssOID, seq(tagged(0, seq(sha1OID, "\x04\x00")))), pss(crypto.SHA1, 20), staple.Malformed},
+		{"PSS, more beside the mask", rsaWorld, seq(pssOID, seq(tagged(1, seq(mgf1OID, hash(sha1OID)), null))), pss(crypto.SHA1, 20), staple.Malformed},
+		{"PSS, more within the mask", rsaWorld, seq(pssOID, seq(tagged(1, seq(mgf1OID, hash(sha1OID), null)))), pss(crypto.SHA1, 20), staple.Malformed},
+		{"PSS, mask without a hash", rsaWorld, seq(pssOID, seq(tagged(1, seq(mgf1OID)))), pss(crypto.SHA1, 20), staple.Malformed},
+		{"PSS, mask's hash with parameters", rsaWorld, seq(pssOID, seq(tagged(1, seq(mgf1OID, seq(sha1OID, "\x04\x00"))))), pss(crypto.SHA1, 20), staple.Malformed},
+		{"PSS, more beside the salt", rsaWorld, seq(pssOID, seq(tagged(2, salt(20), null))), pss(crypto.SHA1, 20), staple.Malformed},
+		{"PSS, more beside the trailer", rsaWorld, seq(pssOID, seq(tagged(3, salt(1), null))), pss(crypto.SHA1, 20), staple.Malformed},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			r := row.w.good()

@@ -3,6 +3,7 @@ package staple_test
 import (
 	"bytes"
 	"crypto"
+	"math/big"
 	"slices"
 	"testing"
 
@@ -43,6 +44,12 @@ var encodings = map[string]func(tag byte, content []byte) []byte{
 		}
 		return []byte{tag, 0x00}
 	},
+	"content where none belongs": func(tag byte, content []byte) []byte {
+		if len(content) > 0 {
+			return nil
+		}
+		return []byte{tag, 0x01, 0x00}
+	},
 	"nothing": func(byte, []byte) []byte { return []byte{} },
 	"another class": func(tag byte, content []byte) []byte {
 		return encode(tag^0x40, content)
@@ -73,16 +80,20 @@ func TestNothingOddAtAnyLevel(t *testing.T) {
 	also(&full, func(s *lab.Single) {
 		s.Serial, s.Hash, s.Status, s.RevokedAt, s.Reason = w.ca.Certificate.SerialNumber, crypto.SHA256, lab.Revoked, w.now, 1
 	})
+	also(&full, func(s *lab.Single) { s.Serial, s.Status = big.NewInt(7), lab.Unknown })
+	full.TamperData = withVersion
 	w.accept(w.encode(full), staple.Options{})
 	levels := map[string]func(*lab.Response, func([]byte) []byte){
-		"ResponseData":      func(r *lab.Response, f func([]byte) []byte) { r.TamperData = f },
+		"ResponseData": func(r *lab.Response, f func([]byte) []byte) {
+			r.TamperData = func(data []byte) []byte { return f(withVersion(data)) }
+		},
 		"BasicOCSPResponse": func(r *lab.Response, f func([]byte) []byte) { r.TamperBasic = f },
 		"OCSPResponse":      func(r *lab.Response, f func([]byte) []byte) { r.Tamper = f },
 	}
+	spoilt := make(map[string]int)
 	for level, hook := range levels {
 		for name, change := range encodings {
 			t.Run(level+" with "+name, func(t *testing.T) {
-				spoilt := 0
 				for at := 0; ; at++ {
 					var e spoiling
 					r := full
@@ -94,19 +105,30 @@ func TestNothingOddAtAnyLevel(t *testing.T) {
 					if !e.changed {
 						continue
 					}
-					spoilt++
+					spoilt[name]++
 					_, err := w.verify(der, staple.Options{})
 					// An embedded certificate may be any rubbish.
 					if err == nil && !bytes.Contains(optional[name], []byte{e.tag}) && bytes.Contains(der, w.leaf.Certificate.Raw) {
 						t.Errorf("element %d with tag %x: got a staple of %x", at, e.tag, der)
 					}
 				}
-				if spoilt == 0 {
-					t.Error("nothing was spoilt")
-				}
 			})
 		}
 	}
+	for name := range encodings {
+		if spoilt[name] == 0 {
+			t.Errorf("nothing was spoilt with %s", name)
+		}
+	}
+}
+
+// withVersion puts the version, which is a default, into a ResponseData.
+func withVersion(data []byte) []byte {
+	in, content := cryptobyte.String(data), cryptobyte.String(nil)
+	if !in.ReadASN1(&content, asn1.SEQUENCE) {
+		panic("not a ResponseData")
+	}
+	return encode(0x30, slices.Concat([]byte{0xa0, 0x03, 0x02, 0x01, 0x00}, content))
 }
 
 // spoiling says what became of an element: it was found, it had a tag, and

@@ -64,6 +64,16 @@ var signers = []struct {
 		return r
 	}, staple.Malformed},
 	{"delegate that is not embedded", func(w *world) lab.Response { r := w.delegated(w.delegate); r.Embed = nil; return r }, staple.NotAuthorized},
+	{"delegate, named otherwise", func(w *world) lab.Response {
+		r := w.delegated(w.delegate)
+		r.Responder = w.leaf.Certificate.RawSubject
+		return r
+	}, staple.NotAuthorized},
+	{"delegate, with another key's hash", func(w *world) lab.Response {
+		r := w.delegated(w.delegate)
+		r.ByKey, r.Responder = true, make([]byte, 20)
+		return r
+	}, staple.NotAuthorized},
 	{"delegate, and the signature is damaged", func(w *world) lab.Response {
 		r := w.delegated(w.delegate)
 		r.TamperSignature = func(s []byte) []byte { s[len(s)-1] ^= 1; return s }
@@ -161,6 +171,9 @@ func TestALocallyTrustedResponderNeedsNoAuthorization(t *testing.T) {
 	if !s.Delegated || len(s.Warnings) != 1 {
 		t.Errorf("got delegated %v and warnings %q, want delegated and one warning", s.Delegated, s.Warnings)
 	}
+	other := r
+	other.Responder = w.delegate.Certificate.RawSubject
+	w.refuse(w.encode(other), o, staple.NotAuthorized)
 	w.now = foreign.Certificate.NotAfter.Add(time.Second)
 	w.chain.Leaf.NotAfter = w.now.Add(day)
 	late := w.good()
