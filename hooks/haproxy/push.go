@@ -1,0 +1,132 @@
+package haproxy
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"fmt"
+	"strings"
+)
+
+// success is the only reply to "set ssl ocsp-response" that means success.
+const success = "OCSP Response updated!"
+
+// maxProvable is the size up to which a response can surely be read back:
+// HAProxy formats the text in a buffer of tune.bufsize, several times as long
+// as the DER, and shows nothing if it does not fit.
+const maxProvable = 1500
+
+// unloadedError says that HAProxy does not have the certificate. It reads the
+// staple's file when it loads it, so there is nothing to be done before.
+type unloadedError struct {
+	earlier string // serial of the certificate it has loaded from the same file
+}
+
+func (e *unloadedError) Error() string {
+	if e.earlier != "" {
+		return "it still serves the earlier certificate, serial " + e.earlier
+	}
+	return "it has not loaded the certificate"
+}
+
+// visit is one delivery to one HAProxy process.
+type visit struct {
+	line
+	catalogue catalogue
+}
+
+// bring makes the process hold r, and reports whether it had to tell it. If
+// there is no place for r, which is so when there was no staple when it
+// started, a transaction makes one.
+func (v *visit) bring(ctx context.Context, cert string, r *response) (pushed bool, err error) {
+	const command = "show ssl ocsp-response"
+	reply, err := v.say(ctx, command+" "+r.key, "")
+	if err != nil {
+		return false, err
+	}
+	if denied(reply) {
+		return false, refused(command, reply)
+	}
+	held, signature := parseHolding(reply)
+	switch {
+	case held == shown && bytes.Equal(signature, r.signature):
+		return false, nil
+	case held != absent:
+		err = v.set(ctx, r)
+		return err == nil, err
+	}
+	name, earlier, err := v.catalogue.find(ctx, cert, r.serial)
+	if err != nil {
+		return false, err
+	}
+	if name == "" {
+		return false, &unloadedError{earlier}
+	}
+	err = v.transact(ctx, name, r)
+	return err == nil, err
+}
+
+// set replaces the response in a place that is there.
+func (v *visit) set(ctx context.Context, r *response) error {
+	const command = "set ssl ocsp-response"
+	encoded := base64.StdEncoding.EncodeToString(r.der)
+	reply, err := v.say(ctx, command+" "+encoded, "")
+	if err != nil {
+		return err
+	}
+	if tooLong(reply) {
+		// The master CLI takes longer payloads than lines.
+		if reply, err = v.say(ctx, command, encoded); err != nil {
+			return err
+		}
+	}
+	if strings.TrimSpace(reply) != success {
+		return refused(command, reply)
+	}
+	return v.prove(ctx, r)
+}
+
+// prove reads back what HAProxy has said to have taken.
+func (v *visit) prove(ctx context.Context, r *response) error {
+	reply, err := v.say(ctx, "show ssl ocsp-response "+r.key, "")
+	if err != nil {
+		return fmt.Errorf("read the response back: %w", err)
+	}
+	held, signature := parseHolding(reply)
+	if held == unreadable && len(r.der) > maxProvable {
+		return nil
+	}
+	if held != shown || !bytes.Equal(signature, r.signature) {
+		return fmt.Errorf("HAProxy said that it took the response and does not have it; "+
+			"it holds another one or none for CertID %s", r.key)
+	}
+	return nil
+}
+
+// tooLong reports whether HAProxy could not read a command to its end: 2.6
+// says nothing then, 3.x says so, the master CLI shows its help.
+func tooLong(reply string) bool {
+	return strings.TrimSpace(reply) == "" ||
+		strings.Contains(reply, "too big for the buffer") ||
+		strings.HasPrefix(reply, "The following commands are valid")
+}
+
+func denied(reply string) bool {
+	return strings.Contains(reply, "Permission denied") || strings.Contains(reply, "Can't allocate memory")
+}
+
+// refused says what HAProxy answered and what to do about it.
+func refused(command, reply string) error {
+	advice := ""
+	switch {
+	case denied(reply):
+		advice = ": the socket needs level admin"
+	case tooLong(reply):
+		advice = ": the response is too long for HAProxy's tune.bufsize, raise it"
+	case strings.Contains(reply, "target PID"):
+		advice = ": the worker has gone, or this is not the master CLI"
+	case strings.Contains(reply, "nknown command"):
+		advice = ": is this the stats socket of HAProxy 2.2 or later? the master CLI needs its own setting"
+	}
+	return fmt.Errorf("HAProxy said %s to %q%s", words(reply), command, advice)
+}
