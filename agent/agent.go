@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"slices"
@@ -57,6 +58,7 @@ type Agent struct {
 	placed   chan []placed
 	calls    chan func()
 	wake     chan struct{}  // revived has grown
+	ended    chan struct{}  // closed when the state changes no more
 	work     sync.WaitGroup // goroutines that the loop has started
 
 	// elsewhere maps staple files that are not beside their certificates
@@ -93,13 +95,14 @@ func New(o Options) (*Agent, error) {
 		placed:     make(chan []placed),
 		calls:      make(chan func()),
 		wake:       make(chan struct{}, 1),
+		ended:      make(chan struct{}),
 		slow:       make(map[string]bool),
 	}
 	a.host, _ = os.Hostname() // only a seed for jitter
 	lanes := o.Lanes
 	lanes.Revived = a.onRevived
 	a.lanes = responder.NewLanes(lanes)
-	a.placer = newPlacer(a.placed)
+	a.placer = newPlacer(a.placed, o.Log)
 	var sources []watcher.Source
 	for i, g := range o.Groups {
 		for _, s := range g.Sources {
@@ -138,11 +141,11 @@ func New(o Options) (*Agent, error) {
 // disk for the next start. The error is nil after a clean end.
 func (a *Agent) Run(ctx context.Context) error {
 	changes := make(chan watcher.Change, 1)
-	return a.run(ctx, func(ctx context.Context, start func(func(context.Context) error)) error {
-		for _, q := range a.queues {
-			start(q.Run)
-		}
+	return a.run(ctx, true, func(ctx context.Context, start func(func(context.Context) error)) error {
 		start(func(ctx context.Context) error { return a.watch.Run(ctx, changes) })
+		for _, h := range a.o.Held {
+			start(func(ctx context.Context) error { return a.heal(ctx, h) })
+		}
 		return a.loop(ctx, changes, false)
 	})
 }
@@ -153,7 +156,7 @@ func (a *Agent) Run(ctx context.Context) error {
 // error, and is told again by the next pass.
 func (a *Agent) RunOnce(ctx context.Context) ([]Certificate, error) {
 	var report []Certificate
-	err := a.run(ctx, func(ctx context.Context, _ func(func(context.Context) error)) error {
+	err := a.run(ctx, false, func(ctx context.Context, _ func(func(context.Context) error)) error {
 		if a.o.Wait > 0 {
 			a.until = wall().Add(a.o.Wait)
 		}
@@ -163,6 +166,18 @@ func (a *Agent) RunOnce(ctx context.Context) ([]Certificate, error) {
 	})
 	if err != nil || a.o.DryRun {
 		return report, err
+	}
+	if a.o.LookOnly {
+		return report, nil
+	}
+	for _, h := range a.o.Held {
+		if _, e := h.Holder.Identity(ctx); errors.Is(e, fs.ErrNotExist) {
+			continue // it reads the files when it starts
+		}
+		if e := a.healOnce(ctx, h); e != nil {
+			a.log.Error("what the server holds cannot be compared with the staples on disk", "hook", h.Queue.Name(), "err", e)
+			err = errors.Join(err, &HookError{h.Queue.Name(), e})
+		}
 	}
 	for _, q := range a.queues {
 		if e := q.Flush(ctx); e != nil {
@@ -186,12 +201,15 @@ func (e *HookError) Unwrap() error { return e.Err }
 
 // run owns the goroutines around the loop: they end after it, and what they
 // still had for it is dropped.
-func (a *Agent) run(ctx context.Context, body func(context.Context, func(func(context.Context) error)) error) error {
+func (a *Agent) run(ctx context.Context, tell bool, body func(context.Context, func(func(context.Context) error)) error) error {
 	defer a.claims.close()
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var group sync.WaitGroup
-	failures := make(chan error, len(a.queues)+3)
+	// Hooks are told until nothing more can change.
+	telling, silence := context.WithCancel(context.WithoutCancel(ctx))
+	defer silence()
+	var group, tellers sync.WaitGroup
+	failures := make(chan error, len(a.queues)+len(a.o.Held)+3)
 	start := func(f func(context.Context) error) {
 		group.Go(func() {
 			if err := f(inner); err != nil && inner.Err() == nil {
@@ -199,6 +217,11 @@ func (a *Agent) run(ctx context.Context, body func(context.Context, func(func(co
 				cancel()
 			}
 		})
+	}
+	if tell {
+		for _, q := range a.queues {
+			tellers.Go(func() { _ = q.Run(telling) }) // it only ends with its context
+		}
 	}
 	start(a.lanes.Run)
 	start(a.placer.run)
@@ -208,9 +231,12 @@ func (a *Agent) run(ctx context.Context, body func(context.Context, func(func(co
 	go func() {
 		group.Wait()
 		a.work.Wait()
+		silence()
+		tellers.Wait()
 		close(done)
 	}()
 	a.drain(done)
+	close(a.ended)
 	saved := a.memory.save(a.failures())
 	select {
 	case failure := <-failures:

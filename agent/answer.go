@@ -177,12 +177,9 @@ func (a *Agent) noteFailure(s *subject, r answer, now time.Time) {
 
 // describe turns an error into what is shown to people and kept on disk.
 func describe(r answer, now time.Time) *Failure {
-	f := &Failure{Message: r.err.Error(), Responder: r.url, At: now}
-	if e, ok := errors.AsType[*staple.Error](r.err); ok {
-		f.Reason = string(e.Reason)
-	}
+	f := &Failure{Reason: r.reason(), Message: r.err.Error(), Responder: r.url, At: now}
 	if e, ok := errors.AsType[*responder.Error](r.err); ok {
-		f.Reason, f.retryAfter = string(e.Kind), e.RetryAfter
+		f.retryAfter = e.RetryAfter
 	}
 	return f
 }

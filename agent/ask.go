@@ -87,7 +87,11 @@ func (a *Agent) ask(s *subject, now time.Time) {
 	s.asking = true
 	a.askings++
 	a.lanes.Submit(host, worst.ends, func(jobCtx context.Context) responder.Verdict {
+		start := time.Now()
 		r := q.ask(jobCtx, a.client, a.claims)
+		if a.o.Asked != nil && !r.moved && !r.claimed {
+			a.o.Asked(Attempt{Responder: host, Reason: r.reason(), Took: time.Since(start)})
+		}
 		if r.hold > 0 {
 			a.lanes.Hold(host, r.hold)
 		}
@@ -164,6 +168,21 @@ func (q *question) once(ctx context.Context, client asker, query responder.Query
 			r.load = responder.LaneOverloaded
 		}
 	}
+}
+
+// reason is "good", or why there is no staple, in the words of package staple
+// or package responder.
+func (r *answer) reason() string {
+	if r.err == nil {
+		return string(staple.Good)
+	}
+	if e, ok := errors.AsType[*staple.Error](r.err); ok {
+		return string(e.Reason)
+	}
+	if e, ok := errors.AsType[*responder.Error](r.err); ok {
+		return string(e.Kind)
+	}
+	return ""
 }
 
 // busy are the error statuses by which a responder says that it cannot answer

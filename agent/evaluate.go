@@ -7,6 +7,7 @@ import (
 	"github.com/restaple/restaple/agent/profile"
 	"github.com/restaple/restaple/agent/schedule"
 	"github.com/restaple/restaple/agent/staple"
+	"github.com/restaple/restaple/watcher"
 )
 
 // healPause is how soon after an answer the responder is asked again because
@@ -30,6 +31,8 @@ func (a *Agent) evaluate(ctx context.Context, s *subject, now time.Time) {
 		}
 		if cause, due := withdrawal(t, a.policy(t), now); due {
 			a.withdraw(t, cause, now)
+		} else if t.snippet != "" && t.disk.kind == valid && !t.disk.mended && !t.placing && !t.looking && !now.Before(t.writeAt) {
+			a.place(t, placement{mend: true})
 		}
 		a.say(t, now)
 		earlier(t.writeAt)
@@ -154,7 +157,7 @@ func (a *Agent) withdraw(t *target, cause profile.Cause, now time.Time) {
 	way := a.o.Groups[t.key.group].Profile.Withdraw[cause]
 	switch {
 	case way == "" || way == profile.Leave,
-		way == profile.Remove && t.disk.kind == missing,
+		way == profile.Remove && t.disk.kind == missing && t.disk.snippet == watcher.Stamp{},
 		way == profile.Empty && t.disk.kind == empty,
 		way == profile.Placeholder && t.disk.kind == placeholder:
 		return

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -19,6 +20,8 @@ import (
 type look struct {
 	key     targetKey
 	staple  string
+	snippet string
+	text    []byte        // that the snippet has to hold
 	leaf    *chain.Chain  // what the certificate held at stamp; nil: read it
 	stamp   watcher.Stamp // of the certificate when leaf was read
 	loader  *chain.Loader
@@ -85,6 +88,11 @@ func (l look) do(now time.Time) observation {
 		}
 	}
 	o.disk = readStaple(l.staple, o.chain, now, l.checker)
+	if l.snippet != "" {
+		o.disk.snippet, _ = watcher.StampOf(l.snippet)
+		text, err := readLimited(l.snippet)
+		o.disk.mended = err == nil && bytes.Equal(text, l.text)
+	}
 	return o
 }
 

@@ -40,6 +40,11 @@ type Group struct {
 	Policy     Policy
 	Strict     bool           // refuse SHA-1 signatures
 	Hooks      []*hooks.Queue // told of each change
+
+	// Snippet is the template of a file that tells the server to staple, and
+	// is there only while there is a staple; "": none. SnippetText is its
+	// content, with {staple} for the staple's path.
+	Snippet, SnippetText string
 }
 
 // Options is what an agent works with. Client, Groups and Log are required.
@@ -56,6 +61,8 @@ type Options struct {
 	StateDir string         // for what must survive; "": nothing does
 	Log      *slog.Logger
 
+	Held []Held // servers to compare with the disk
+
 	// Ignore leaves certificates out although a group names them. May be nil.
 	Ignore func(path string) bool
 
@@ -63,6 +70,12 @@ type Options struct {
 	DryRun   bool          // RunOnce asks and verifies, and changes nothing
 	LookOnly bool          // RunOnce asks nobody and changes nothing
 	Wait     time.Duration // RunOnce retries for so long until all is well
+
+	// Asked is told of each exchange with a responder, Changed of each staple
+	// file that has changed. They are called from many goroutines and must
+	// not block. May be nil.
+	Asked   func(Attempt)
+	Changed func(hooks.Event)
 
 	Progress func(Progress) // called now and then from the loop; may be nil
 	Ready    func()         // called by Run once after the first pass; may be nil
@@ -73,6 +86,13 @@ type Asking struct {
 	URL   string      // asked instead; "": the one it was found by
 	Hash  crypto.Hash // of the CertID; 0: SHA-1
 	Nonce bool
+}
+
+// Attempt is one exchange with a responder.
+type Attempt struct {
+	Responder string        // host, and port unless it is the scheme's own
+	Reason    string        // "good", or why it brought no staple
+	Took      time.Duration // with retries by another method or hash
 }
 
 // Progress counts certificates in a pass.

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/restaple/restaple/agent/profile"
@@ -20,17 +19,22 @@ type placement struct {
 	path   string
 	stamp  watcher.Stamp // of the certificate this is for
 	staple *staple.Staple
+	mend   bool // the staple is there, only its snippet has to be written
 	way    profile.Way
 	cause  profile.Cause
 	write  writer.Options
-	change hooks.Change
-	queues []*hooks.Queue
+
+	snippet string // path; "": none
+	text    []byte
+	change  hooks.Change
+	queues  []*hooks.Queue
 }
 
 // placed is what came of a placement.
 type placed struct {
 	placement
 	disk    watcher.Stamp
+	snip    watcher.Stamp // of the snippet
 	changed bool
 	moved   bool // the certificate has changed since: nothing was written
 	err     error
@@ -41,6 +45,9 @@ func (a *Agent) place(t *target, p placement) {
 	switch {
 	case a.o.LookOnly:
 		return
+	case a.o.DryRun && p.mend:
+		t.would = "write the snippet " + t.snippet
+		return
 	case a.o.DryRun && p.staple != nil:
 		t.would = "place a staple valid until " + stamp(p.staple.Expires)
 		return
@@ -50,13 +57,16 @@ func (a *Agent) place(t *target, p placement) {
 	}
 	g := &a.o.Groups[t.key.group]
 	p.key, p.path, p.stamp = t.key, t.staple, t.stamp
+	p.snippet, p.text = t.snippet, a.snippetText(t)
 	p.write = writer.Options{Mode: g.Mode, UID: g.UID, GID: g.GID, Like: t.key.path}
 	event := hooks.Placed
-	if p.staple == nil {
+	if p.staple == nil && !p.mend {
 		event = hooks.Withdrawn
 	}
 	p.change = a.change(t, event)
-	if p.staple != nil {
+	if p.mend {
+		p.change.Status, p.change.ThisUpdate, p.change.NextUpdate = string(t.disk.status), t.disk.this, t.disk.next
+	} else if p.staple != nil {
 		p.change.Status = string(p.staple.Status)
 		p.change.ThisUpdate, p.change.NextUpdate = p.staple.ThisUpdate, p.staple.NextUpdate
 	} else {
@@ -86,6 +96,9 @@ func (a *Agent) onPlaced(ctx context.Context, done []placed) {
 			continue // gone meanwhile, or only an announcement
 		}
 		t.placing = false
+		if p.changed && a.o.Changed != nil {
+			a.o.Changed(p.change.Event)
+		}
 		a.onPlacement(t, p)
 		if p.moved || t.again {
 			t.again = false
@@ -116,15 +129,20 @@ func (a *Agent) onPlacement(t *target, p placed) {
 			t.writeAt = s.askedAt.Add(schedule.RetryIn(s.attempts, t.disk.this, t.disk.ends, s.askedAt, 0))
 			s.etag, s.modified = "", ""
 		}
+	case p.mend:
+		t.failed, t.writeAt = "", time.Time{}
+		t.disk.snippet, t.disk.mended = p.snip, true
+		log.Info("snippet written")
 	case p.staple != nil:
 		t.failed, t.writeAt = "", time.Time{}
 		t.disk = holding(p.staple, p.disk)
+		t.disk.snippet, t.disk.mended = p.snip, true
 		if p.changed {
 			log.Info("staple placed", "this_update", stamp(p.staple.ThisUpdate), "next_update", stamp(p.staple.NextUpdate))
 		}
 	default:
 		t.failed, t.writeAt = "", time.Time{}
-		t.disk = disk{stamp: p.disk, kind: kindOf(p.way)}
+		t.disk = disk{stamp: p.disk, kind: kindOf(p.way), snippet: p.snip}
 		if p.changed {
 			log.Info("staple withdrawn", "reason", string(p.cause), "way", string(p.way))
 		}
@@ -146,27 +164,4 @@ func stamp(t time.Time) string {
 		return "none"
 	}
 	return t.UTC().Format(time.RFC3339)
-}
-
-// errMoved stops a placement whose certificate is not the one it was made for.
-var errMoved = errors.New("certificate changed")
-
-// job turns a placement into what the writer does.
-func (p *placement) job() (writer.Job, error) {
-	now, err := watcher.StampOf(p.key.path)
-	if err != nil || now != p.stamp {
-		return writer.Job{}, errMoved
-	}
-	j := writer.Job{Path: p.path, Options: p.write}
-	switch {
-	case p.staple != nil:
-		j.Data = p.staple.DER()
-	case p.way == profile.Placeholder:
-		j.Data = staple.Placeholder()
-	case p.way == profile.Empty:
-		j.Data = []byte{}
-	default:
-		j.Remove = true
-	}
-	return j, nil
 }

@@ -2,8 +2,14 @@ package agent
 
 import (
 	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
 	"sync"
 
+	"github.com/restaple/restaple/agent/profile"
+	"github.com/restaple/restaple/agent/staple"
 	"github.com/restaple/restaple/hooks"
 	"github.com/restaple/restaple/watcher"
 	"github.com/restaple/restaple/writer"
@@ -16,10 +22,11 @@ type placer struct {
 	queue []placement
 	wake  chan struct{}
 	out   chan<- []placed
+	log   *slog.Logger
 }
 
-func newPlacer(out chan<- []placed) *placer {
-	return &placer{wake: make(chan struct{}, 1), out: out}
+func newPlacer(out chan<- []placed, log *slog.Logger) *placer {
+	return &placer{wake: make(chan struct{}, 1), out: out, log: log}
 }
 
 // add queues a placement. It never blocks.
@@ -47,7 +54,7 @@ func (p *placer) run(ctx context.Context) error {
 		p.queue = nil
 		p.mu.Unlock()
 		if len(batch) > 0 {
-			p.out <- place(batch)
+			p.out <- p.place(batch)
 		}
 	}
 }
@@ -55,84 +62,174 @@ func (p *placer) run(ctx context.Context) error {
 // place makes one batch durable: first the marks that say which hooks will
 // have to be told, then the files, then the hooks' queues. A crash at any point
 // leaves either nothing, or a mark that makes the next start tell the hook.
-func place(batch []placement) []placed {
+//
+// A snippet that names a staple is written after it and removed before it, so
+// that the server finds all that its configuration names at every moment.
+func (r *placer) place(batch []placement) []placed {
 	out := make([]placed, len(batch))
-	jobs := make([]writer.Job, 0, len(batch))
-	var only telling // announcements without a file
+	only := telling{log: r.log} // what is told without a file, or with more than one
+	var first, second []writer.Job
 	for i := range batch {
 		p := &out[i]
 		p.placement = batch[i]
 		if p.path == "" {
+			p.changed = true
 			only.add(p)
 			continue
 		}
-		j, err := p.job()
-		if err != nil {
+		// The staple belongs to the leaf that was there when it was asked for.
+		if now, err := watcher.StampOf(p.key.path); err != nil || now != p.stamp {
 			p.moved = true
 			continue
 		}
-		j.Tag = p
-		j.Done = func(changed bool, err error) { p.changed, p.err = changed, err }
-		jobs = append(jobs, j)
+		if p.snippet == "" {
+			first = append(first, p.stapleJob())
+			continue
+		}
+		only.add(p)
+		switch {
+		case p.mend:
+			second = append(second, p.snippetJob(false))
+		case p.staple != nil:
+			first = append(first, p.stapleJob())
+			second = append(second, p.snippetJob(false))
+		default:
+			first = append(first, p.snippetJob(true))
+			second = append(second, p.stapleJob())
+		}
 	}
 	only.promise()
+	r.commit(first)
+	r.commit(slices.DeleteFunc(second, func(j writer.Job) bool { return j.Tag.(*placed).err != nil }))
+	only.onlyChanged()
 	only.keep()
-	var changes telling
-	writer.CommitAll(jobs, writer.CommitOptions{
-		Before: func(changing []writer.Job) error {
-			for _, j := range changing {
-				changes.add(j.Tag.(*placed))
-			}
-			changes.promise()
-			return nil
-		},
-		After: func(results []writer.Result) {
-			changes.clear()
-			for _, r := range results {
-				if r.Changed {
-					changes.add(r.Tag.(*placed))
-				}
-			}
-			changes.keep()
-		},
-	})
 	for i := range out {
 		if p := &out[i]; p.path != "" && !p.moved {
 			p.disk, _ = watcher.StampOf(p.path) // read again if it cannot be looked at now
+			if p.snippet != "" {
+				p.snip, _ = watcher.StampOf(p.snippet)
+			}
 		}
 	}
 	return out
 }
 
+// commit does the jobs, with the promises of those whose file is all there is
+// to them.
+func (r *placer) commit(jobs []writer.Job) {
+	makeFolders(jobs)
+	changes := telling{log: r.log}
+	writer.CommitAll(jobs, writer.CommitOptions{
+		Before: func(changing []writer.Job) error {
+			changes = telling{log: r.log} // the last batch's are kept already
+			for _, j := range changing {
+				if p := j.Tag.(*placed); p.snippet == "" {
+					changes.add(p)
+				}
+			}
+			changes.promise()
+			return nil
+		},
+		After: func(results []writer.Result) {
+			for _, r := range results {
+				if p := r.Tag.(*placed); r.Changed {
+					p.changed = true
+				}
+			}
+			changes.onlyChanged()
+			changes.keep()
+		},
+	})
+}
+
+// makeFolders makes the directories that a template puts staples into, if they
+// are not there. What cannot be made is said when the file is written.
+func makeFolders(jobs []writer.Job) {
+	seen := make(map[string]bool)
+	for _, j := range jobs {
+		dir := filepath.Dir(j.Path)
+		if j.Remove || seen[dir] || dir == filepath.Dir(j.Tag.(*placed).key.path) {
+			continue
+		}
+		seen[dir] = true
+		_ = os.MkdirAll(dir, 0o755)
+	}
+}
+
+// stapleJob is what the writer does with the staple file.
+func (p *placed) stapleJob() writer.Job {
+	j := p.newJob(p.path)
+	switch {
+	case p.staple != nil:
+		j.Data = p.staple.DER()
+	case p.way == profile.Placeholder:
+		j.Data = staple.Placeholder()
+	case p.way == profile.Empty:
+		j.Data = []byte{}
+	default:
+		j.Remove = true
+	}
+	return j
+}
+
+// snippetJob writes or removes the snippet.
+func (p *placed) snippetJob(remove bool) writer.Job {
+	j := p.newJob(p.snippet)
+	j.Data, j.Remove = p.text, remove
+	return j
+}
+
+func (p *placed) newJob(path string) writer.Job {
+	return writer.Job{Path: path, Options: p.write, Tag: p, Done: func(changed bool, err error) {
+		p.changed = p.changed || changed
+		if p.err == nil {
+			p.err = err
+		}
+	}}
+}
+
 // telling gathers what each queue is promised and then told.
 type telling struct {
-	changes  map[*hooks.Queue][]hooks.Change
+	log      *slog.Logger
+	of       []*placed
 	promises map[*hooks.Queue]*hooks.Promise
 }
 
 func (t *telling) add(p *placed) {
-	if t.changes == nil {
-		t.changes = make(map[*hooks.Queue][]hooks.Change)
-	}
-	for _, q := range p.queues {
-		t.changes[q] = append(t.changes[q], p.change)
+	if len(p.queues) > 0 {
+		t.of = append(t.of, p)
 	}
 }
 
-func (t *telling) clear() { t.changes = nil }
+func (t *telling) onlyChanged() {
+	t.of = slices.DeleteFunc(t.of, func(p *placed) bool { return !p.changed })
+}
+
+func (t *telling) changes() map[*hooks.Queue][]hooks.Change {
+	out := make(map[*hooks.Queue][]hooks.Change)
+	for _, p := range t.of {
+		for _, q := range p.queues {
+			out[q] = append(out[q], p.change)
+		}
+	}
+	return out
+}
 
 func (t *telling) promise() {
-	t.promises = make(map[*hooks.Queue]*hooks.Promise, len(t.changes))
-	for q, changes := range t.changes {
-		// An error says that the mark could not be written. The hook is told
-		// all the same, unless a crash comes in between: that is no reason
-		// to leave a staple to age.
-		t.promises[q], _ = q.Promise(changes)
+	t.promises = make(map[*hooks.Queue]*hooks.Promise)
+	for q, changes := range t.changes() {
+		var err error
+		if t.promises[q], err = q.Promise(changes); err != nil {
+			// No reason to leave a staple to age: the hook is told all the
+			// same, unless a crash comes in between.
+			t.log.Error("a crash now would leave a hook untold", "hook", q.Name(), "err", err)
+		}
 	}
 }
 
 func (t *telling) keep() {
+	changes := t.changes()
 	for q, promise := range t.promises {
-		promise.Keep(t.changes[q])
+		promise.Keep(changes[q])
 	}
 }

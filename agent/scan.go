@@ -5,9 +5,12 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/restaple/restaple/watcher"
+	"github.com/restaple/restaple/writer"
 )
 
 // scan is what a full look at the file system found: no contents, two stamps a
@@ -18,8 +21,8 @@ type scan struct {
 }
 
 type sighting struct {
-	key           targetKey
-	stamp, staple watcher.Stamp
+	key                    targetKey
+	stamp, staple, snippet watcher.Stamp
 }
 
 // lookEverywhere starts a full scan, or another one after that which is on
@@ -41,7 +44,11 @@ func (a *Agent) lookEverywhere(ctx context.Context) {
 		for _, f := range files {
 			k := targetKey{f.Path, a.groupOf[f.Source]}
 			stamp, _ := watcher.StampOf(a.staplePath(k)) // unreadable counts as missing
-			s.files = append(s.files, sighting{k, f.Stamp, stamp})
+			seen := sighting{key: k, stamp: f.Stamp, staple: stamp}
+			if snippet := a.snippetPath(k); snippet != "" {
+				seen.snippet, _ = watcher.StampOf(snippet)
+			}
+			s.files = append(s.files, seen)
 		}
 		select {
 		case a.scans <- s:
@@ -52,6 +59,9 @@ func (a *Agent) lookEverywhere(ctx context.Context) {
 
 // onScan looks closer at what has changed since it was last read.
 func (a *Agent) onScan(ctx context.Context, s scan) {
+	if !a.scanned {
+		a.sweep(s.files)
+	}
 	a.scanning, a.scanned = false, true
 	a.sayProblems(s.problems)
 	seen := make(map[targetKey]bool, len(s.files))
@@ -77,6 +87,27 @@ func (a *Agent) onScan(ctx context.Context, s scan) {
 	}
 }
 
+// sweep removes, once, the temporary files that a killed process has left.
+func (a *Agent) sweep(files []sighting) {
+	if a.o.LookOnly || a.o.DryRun {
+		return
+	}
+	dirs := make(map[string]bool)
+	for _, f := range files {
+		dirs[filepath.Dir(a.staplePath(f.key))] = true
+		if snippet := a.snippetPath(f.key); snippet != "" {
+			dirs[filepath.Dir(snippet)] = true
+		}
+	}
+	a.work.Go(func() {
+		for dir := range dirs {
+			if err := writer.Sweep(dir); err != nil {
+				a.log.Debug("leftovers cannot be removed", "err", err)
+			}
+		}
+	})
+}
+
 // differs reports whether a closer look at a file could find anything new.
 func (a *Agent) differs(f sighting) bool {
 	t := a.targets[f.key]
@@ -88,7 +119,7 @@ func (a *Agent) differs(f sighting) bool {
 	case t.sub == nil:
 		return true
 	}
-	return t.disk.stamp != f.staple || t.sub.chain.Issuer == nil
+	return t.disk.stamp != f.staple || t.disk.snippet != f.snippet || t.sub.chain.Issuer == nil
 }
 
 // want adds a look at k, unless one is on its way; then another follows it.
@@ -98,7 +129,7 @@ func (a *Agent) want(looks []look, k targetKey, needed bool) []look {
 	}
 	t := a.targets[k]
 	if t == nil {
-		t = &target{key: k, staple: a.staplePath(k), trouble: notChain}
+		t = &target{key: k, staple: a.staplePath(k), snippet: a.snippetPath(k), trouble: notChain}
 		a.targets[k] = t
 	}
 	if t.looking || t.placing {
@@ -106,7 +137,7 @@ func (a *Agent) want(looks []look, k targetKey, needed bool) []look {
 		return looks
 	}
 	t.looking = true
-	l := look{key: k, staple: t.staple, loader: a.loaders[k.group], checker: a.verifiers[a.o.Groups[k.group].Strict]}
+	l := look{key: k, staple: t.staple, snippet: t.snippet, text: a.snippetText(t), loader: a.loaders[k.group], checker: a.verifiers[a.o.Groups[k.group].Strict]}
 	if t.sub != nil {
 		l.leaf, l.stamp = t.sub.chain, t.stamp
 	}
@@ -137,6 +168,20 @@ func (a *Agent) sayProblems(problems []error) {
 		}
 	}
 	a.problems = now
+}
+
+func (a *Agent) snippetPath(k targetKey) string {
+	if g := &a.o.Groups[k.group]; g.Snippet != "" {
+		return StaplePath(g.Snippet, k.path)
+	}
+	return ""
+}
+
+func (a *Agent) snippetText(t *target) []byte {
+	if t.snippet == "" {
+		return nil
+	}
+	return []byte(strings.ReplaceAll(a.o.Groups[t.key.group].SnippetText, "{staple}", t.staple))
 }
 
 func (a *Agent) staplePath(k targetKey) string {

@@ -6,6 +6,7 @@ import (
 	"github.com/restaple/restaple/agent/profile"
 	"github.com/restaple/restaple/agent/schedule"
 	"github.com/restaple/restaple/agent/staple"
+	"github.com/restaple/restaple/watcher"
 )
 
 // State is how a certificate stands, in one word. The words are public: they
@@ -107,6 +108,9 @@ func withdrawal(t *target, p Policy, now time.Time) (profile.Cause, bool) {
 	d, s := &t.disk, t.sub
 	switch d.kind {
 	case missing:
+		if (t.disk.snippet != watcher.Stamp{}) {
+			return profile.Damaged, true // it names a file that is not there
+		}
 		// A server that needs a file gets one, if the leaf can ever have a staple.
 		return profile.Absent, len(s.urls) > 0
 	case empty:

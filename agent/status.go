@@ -6,6 +6,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/restaple/restaple/agent/responder"
+	"github.com/restaple/restaple/hooks"
 )
 
 // Certificate is how one certificate file stands. Its JSON form is a public
@@ -33,15 +36,23 @@ type Certificate struct {
 }
 
 // Certificates asks the running loop how all certificates stand, sorted by
-// path. It returns nil if the loop has ended or ctx is done first.
+// path. It returns nil if ctx is done first.
 func (a *Agent) Certificates(ctx context.Context) []Certificate {
-	out := make(chan []Certificate, 1)
-	select {
-	case a.calls <- func() { out <- a.report(wall()) }:
-		return <-out
-	case <-ctx.Done():
-		return nil
+	var out []Certificate
+	a.onLoop(ctx, func() { out = a.report(wall()) })
+	return out
+}
+
+// Responders says what each responder's lane is doing.
+func (a *Agent) Responders() []responder.LaneState { return a.lanes.Snapshot() }
+
+// Hooks says how each hook stands.
+func (a *Agent) Hooks() []hooks.QueueState {
+	out := make([]hooks.QueueState, len(a.queues))
+	for i, q := range a.queues {
+		out[i] = q.State()
 	}
+	return out
 }
 
 // report describes every target; the loop's goroutine calls it.

@@ -21,6 +21,7 @@ type targetKey struct {
 type target struct {
 	key     targetKey
 	staple  string        // path of the staple file
+	snippet string        // path of the snippet that names it; "": none
 	stamp   watcher.Stamp // of the certificate file when it was read
 	trouble trouble       // why there is no subject
 	problem string        // the trouble in words
@@ -58,6 +59,11 @@ type disk struct {
 	next   time.Time
 	made   time.Time // producedAt
 	ends   time.Time // effective expiry
+
+	// snippet is the stamp of the snippet, mended whether it is what it
+	// has to be beside a staple.
+	snippet watcher.Stamp
+	mended  bool
 }
 
 type kind uint8

@@ -31,7 +31,7 @@ func (a *Agent) certOf(path string) (cert string, ok bool) {
 	if v, ok := a.elsewhere.Load(path); ok {
 		return v.(string), true
 	}
-	return strings.CutSuffix(path, ".ocsp")
+	return "", false
 }
 
 // CheckTemplate reports what is wrong with a staple path template, or nil.

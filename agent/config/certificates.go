@@ -18,6 +18,7 @@ func (r *reader) certificates(c *Config, v value) {
 		one := DefaultCertificates()
 		var paths []value
 		template := v
+		var snippet, reserve *value // where they stand
 		g := v.keys(
 			key{"paths", func(v value) {
 				one.Paths = filledList(v, func(v value) (string, bool) {
@@ -34,6 +35,13 @@ func (r *reader) certificates(c *Config, v value) {
 				template = v
 				into(&one.Staple, value.template)(v)
 			}},
+			key{"snippet", func(v value) {
+				into(&one.Snippet, value.template)(v)
+				one.Snippet = absoluteTemplate(v, one.Snippet)
+				snippet = &v
+			}},
+			key{"snippet_file_only", into(&one.SnippetFileOnly, value.boolean)},
+			key{"reserve", func(v value) { into(&one.Reserve, value.boolean)(v); reserve = &v }},
 			key{"mode", into(&one.Mode, value.fileMode)},
 			key{"owner", into(&one.Owner, value.account)},
 			key{"group", into(&one.Group, value.account)},
@@ -47,6 +55,15 @@ func (r *reader) certificates(c *Config, v value) {
 		)
 		v.need(g, "paths")
 		template.checkTemplate(one)
+		if snippet != nil && one.Server != "nginx" {
+			snippet.fail("is for server: nginx only, here it is %s", one.Server)
+		}
+		if snippet != nil && strings.ContainsAny(one.Snippet+one.Staple, "\"\\\n") {
+			snippet.fail("must not have quotes or backslashes in it: nginx has to read the path")
+		}
+		if reserve != nil && one.Reserve && one.Server != "haproxy" {
+			reserve.fail("is for server: haproxy only, here it is %s", one.Server)
+		}
 		for i, path := range one.Paths {
 			owner := path + "\x00" + stapleTemplate(one)
 			if first, taken := owners[owner]; taken {
@@ -98,6 +115,16 @@ func (v value) template() (string, bool) {
 		return "", false
 	}
 	return s, true
+}
+
+// absoluteTemplate makes sure that a snippet's place does not depend on the
+// certificate's directory, which no include line could follow.
+func absoluteTemplate(v value, s string) string {
+	if s != "" && !strings.HasPrefix(s, "/") && !strings.HasPrefix(s, "{dir}") {
+		v.fail("must begin with / or {dir}, such as /etc/nginx/staple.d/{name}.conf")
+		return ""
+	}
+	return s
 }
 
 // stapleTemplate is the template that holds for c.

@@ -65,6 +65,13 @@ type Certificates struct {
 	Strict    bool        // refuse SHA-1 signatures
 	Hooks     []*Hook     // the same pointer for the same hook; nil if the key is not there
 	Prove     []string    // addresses where the staple is served
+
+	// Snippet is the template of a file for nginx to include, which is there
+	// only while there is a staple; "": none. SnippetFileOnly leaves
+	// ssl_stapling on out of it.
+	Snippet         string
+	SnippetFileOnly bool
+	Reserve         bool // an empty file where HAProxy has no staple
 }
 
 // Responder is how one responder is asked. What the one for Everywhere says
@@ -121,6 +128,7 @@ type Webhook struct {
 // HAProxy is a hook that hands staples to a running HAProxy.
 type HAProxy struct {
 	Socket string // absolute path of a Unix socket, or host:port
+	Master bool   // it is the master CLI (haproxy -W -S)
 }
 
 // Admin is the listener for metrics, health and status.

@@ -105,6 +105,9 @@ func (v value) webhook() (*Webhook, bool) {
 
 func (v value) haproxy() (*HAProxy, bool) {
 	h := &HAProxy{}
-	v.need(v.keys(key{"socket", into(&h.Socket, value.socket)}), "socket")
+	v.need(v.keys(
+		key{"socket", into(&h.Socket, value.socket)},
+		key{"master", into(&h.Master, value.boolean)},
+	), "socket")
 	return h, true
 }

@@ -25,6 +25,7 @@ func haproxy() *Profile {
 		Name:     "haproxy",
 		Template: DefaultTemplate,
 		Withdraw: map[Cause]Way{Ending: Leave, Renewed: Leave, Damaged: Remove, Revoked: Remove},
+		Reload:   &Reload{Running: []string{"/run/haproxy/admin.sock", "/var/run/haproxy/admin.sock"}, Socket: true},
 	}
 	p.accept = func(s *staple.Staple, now time.Time) error {
 		switch {

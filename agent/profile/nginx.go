@@ -1,5 +1,16 @@
 package profile
 
+// SnippetText is what a snippet for nginx holds, with {staple} for the path of
+// the staple. FileOnly is for server blocks that say ssl_stapling on themselves,
+// since nginx refuses to be told twice.
+func SnippetText(fileOnly bool) string {
+	text := `ssl_stapling_file "{staple}";` + "\n"
+	if !fileOnly {
+		text = "ssl_stapling on;\n" + text
+	}
+	return text
+}
+
 // nginx reads ssl_stapling_file when it starts or reloads, and fails if the
 // file is missing or does not parse. It verifies nothing and serves what it
 // read for ever. So a file that parses is always there: the staple, or the
@@ -8,9 +19,15 @@ func nginx() *Profile {
 	w := everywhere(Placeholder)
 	w[Absent] = Placeholder
 	return &Profile{
-		Name:     "nginx",
-		Template: DefaultTemplate,
-		SHA256:   true, // looked up by nobody: the file is sent as it is
-		Withdraw: w,
+		Name:        "nginx",
+		Template:    DefaultTemplate,
+		SHA256:      true, // looked up by nobody: the file is sent as it is
+		Withdraw:    w,
+		OnePerBlock: true,
+		Reload: &Reload{
+			Running: []string{"/run/nginx.pid", "/var/run/nginx.pid", "/usr/local/nginx/logs/nginx.pid"},
+			Check:   []string{"nginx", "-t", "-q"},
+			Command: []string{"nginx", "-s", "reload"},
+		},
 	}
 }

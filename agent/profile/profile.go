@@ -47,12 +47,29 @@ type Profile struct {
 	// is left alone.
 	Withdraw map[Cause]Way
 
+	// Reload is how the server is told that its staples have changed, unless
+	// hooks are configured; nil if it needs nobody to tell it.
+	Reload *Reload
+
+	// OnePerBlock says that RSA and ECDSA certificates of one name cannot
+	// have a staple each in the same server block.
+	OnePerBlock bool
+
 	// SHA256 reports whether the server finds a staple whose CertID is
 	// hashed with SHA-256 (most look up SHA-1 only).
 	SHA256 bool
 
 	// accept refuses verified responses which this server would not take.
 	accept func(s *staple.Staple, now time.Time) error
+}
+
+// Reload is a server's usual way to be told. It is only used while the server
+// runs: one that starts later reads its staples then.
+type Reload struct {
+	Running []string // files, one of which holds its process id or is its socket
+	Check   []string // command that has to succeed first
+	Command []string
+	Socket  bool // Running are sockets of HAProxy's runtime API
 }
 
 // DefaultTemplate puts the staple beside the certificate.
@@ -106,6 +123,23 @@ func ByName(name string) (*Profile, error) {
 		return nil, fmt.Errorf("unknown server %q, want one of %s", name, strings.Join(Names(), ", "))
 	}
 	return all()[i], nil
+}
+
+// WithSnippet returns p for a server that includes a snippet which names the
+// staple, and which goes away with it: then nothing has to stand in for a
+// staple.
+func (p *Profile) WithSnippet() *Profile {
+	q := *p
+	q.Withdraw = everywhere(Remove)
+	return &q
+}
+
+// WithReserve returns p with an empty file where no staple is. HAProxy then
+// has a slot that its runtime API can fill.
+func (p *Profile) WithReserve() *Profile {
+	q := *p
+	q.Withdraw = map[Cause]Way{Ending: p.Withdraw[Ending], Renewed: p.Withdraw[Renewed], Revoked: Empty, Damaged: Empty, Absent: Empty}
+	return &q
 }
 
 // everywhere withdraws in the same way whatever the cause.

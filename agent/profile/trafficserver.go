@@ -18,6 +18,12 @@ func trafficserver() *Profile {
 		Template: DefaultTemplate,
 		SHA256:   true,
 		Withdraw: everywhere(Remove),
+		// A changed staple is only read again with a changed ssl_multicert.config.
+		Reload: &Reload{
+			Running: []string{"/run/trafficserver/server.lock", "/var/run/trafficserver/server.lock"},
+			Check:   []string{"touch", "/etc/trafficserver/ssl_multicert.config"},
+			Command: []string{"traffic_ctl", "config", "reload"},
+		},
 	}
 	p.accept = func(s *staple.Staple, _ time.Time) error {
 		if n := len(s.DER()); n > trafficserverMaxBytes {

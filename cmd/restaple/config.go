@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/restaple/restaple/agent"
 	"github.com/restaple/restaple/agent/config"
 )
 
@@ -37,7 +36,7 @@ wrong with it, one line each with file, line and key. Nothing is started.`,
 			}
 			defer s.client.Close()
 			s.options.LookOnly = true
-			if _, err := agent.New(s.options); err != nil {
+			if _, err := s.start(); err != nil {
 				return fmt.Errorf("%s: %w", file, err)
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s: good\n", file)

@@ -76,7 +76,7 @@ func refresh(cmd *cobra.Command, f refreshFlags, paths []string) error {
 	if bar != nil {
 		s.options.Progress = bar.show
 	}
-	a, err := agent.New(s.options)
+	a, err := s.start()
 	if err != nil {
 		return err
 	}

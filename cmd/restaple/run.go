@@ -57,7 +57,7 @@ func (d *daemon) build() (*system, *agent.Agent, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	a, err := agent.New(s.options)
+	a, err := s.start()
 	if err != nil {
 		s.client.Close()
 		return nil, nil, err

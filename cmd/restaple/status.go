@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"github.com/restaple/restaple/agent"
 )
 
 func newStatusCommand() *cobra.Command {
@@ -37,7 +35,7 @@ last pass, has noted in the state directory.`,
 			}
 			defer s.client.Close()
 			s.options.LookOnly = true
-			a, err := agent.New(s.options)
+			a, err := s.start()
 			if err != nil {
 				return err
 			}

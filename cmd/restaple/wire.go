@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -17,7 +19,9 @@ import (
 	"github.com/restaple/restaple/agent/profile"
 	"github.com/restaple/restaple/agent/responder"
 	"github.com/restaple/restaple/hooks"
+	"github.com/restaple/restaple/hooks/haproxy"
 	"github.com/restaple/restaple/watcher"
+	"github.com/restaple/restaple/watcher/chain"
 )
 
 // system is a config turned into what runs.
@@ -25,6 +29,15 @@ type system struct {
 	options agent.Options
 	client  *responder.Client
 	log     *slog.Logger
+	loader  *chain.Loader // for hooks that read staples again
+	agent   *agent.Agent  // once it is made
+}
+
+// start makes the agent.
+func (s *system) start() (*agent.Agent, error) {
+	a, err := agent.New(s.options)
+	s.agent = a
+	return a, err
 }
 
 func newLog(w io.Writer, c config.Log) *slog.Logger {
@@ -38,7 +51,11 @@ func newLog(w io.Writer, c config.Log) *slog.Logger {
 // assemble translates a config. Only is which of its certificates to look
 // after; none means all.
 func assemble(c *config.Config, only []string, log *slog.Logger) (*system, error) {
-	s := &system{log: log}
+	var issuers []string
+	for _, set := range c.Certificates {
+		issuers = append(issuers, set.Issuers...)
+	}
+	s := &system{log: log, loader: chain.NewLoader(chain.LoaderOptions{IssuerDirs: issuers})}
 	var err error
 	if s.client, err = newClient(c); err != nil {
 		return nil, err
@@ -73,14 +90,24 @@ func assemble(c *config.Config, only []string, log *slog.Logger) (*system, error
 	}
 	queues := make(map[*config.Hook]*hooks.Queue)
 	for _, h := range c.Hooks {
-		if queues[h], err = newQueue(h, c.StateDir, log); err != nil {
+		if queues[h], err = s.newQueue(h, c.StateDir); err != nil {
 			return nil, fmt.Errorf("hook %s: %w", h.Name, err)
 		}
 	}
+	usual := make(map[string]*hooks.Queue) // by server
 	for _, set := range c.Certificates {
 		g, err := group(set, queues)
 		if err != nil {
 			return nil, err
+		}
+		if set.Hooks == nil && g.Profile.Reload != nil {
+			name := g.Profile.Name
+			if usual[name] == nil {
+				if usual[name], err = s.usualHook(g.Profile, c.StateDir); err != nil {
+					return nil, fmt.Errorf("hook of %s: %w", name, err)
+				}
+			}
+			g.Hooks = []*hooks.Queue{usual[name]}
 		}
 		s.options.Groups = append(s.options.Groups, *g)
 	}
@@ -124,6 +151,13 @@ func group(set *config.Certificates, queues map[*config.Hook]*hooks.Queue) (*age
 	}); err != nil {
 		return nil, fmt.Errorf("group: %w", err)
 	}
+	if set.Snippet != "" {
+		g.Profile = p.WithSnippet()
+		g.Snippet, g.SnippetText = set.Snippet, profile.SnippetText(set.SnippetFileOnly)
+	}
+	if set.Reserve {
+		g.Profile = p.WithReserve()
+	}
 	for _, path := range set.Paths {
 		g.Sources = append(g.Sources, watcher.Source{Path: path, Recursive: set.Recursive})
 	}
@@ -148,7 +182,65 @@ func id(s string, lookup func(string) (string, error)) (int, error) {
 	return strconv.Atoi(found)
 }
 
-func newQueue(h *config.Hook, stateDir string, log *slog.Logger) (*hooks.Queue, error) {
+// usualHook tells a server in its usual way, if it runs.
+func (s *system) usualHook(p *profile.Profile, stateDir string) (*hooks.Queue, error) {
+	h := config.DefaultHook()
+	h.Name = p.Name
+	if p.Reload.Socket {
+		return s.haproxyQueue(h, p.Reload.Running, stateDir)
+	}
+	log := s.log.With("hook", h.Name)
+	action, err := hooks.NewCommand(hooks.CommandOptions{Name: h.Name, Args: p.Reload.Command, Check: p.Reload.Check, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	return queueOf(h, hooks.WhenRunning(p.Reload.Running, action, log), stateDir, log)
+}
+
+// haproxyQueue hands staples to a running HAProxy, at the first of the sockets
+// that is there. The server is also compared with the disk.
+func (s *system) haproxyQueue(h *config.Hook, sockets []string, stateDir string) (*hooks.Queue, error) {
+	log := s.log.With("hook", h.Name)
+	address := sockets[0]
+	if i := slices.IndexFunc(sockets, func(p string) bool { _, err := os.Stat(p); return err == nil }); i >= 0 {
+		address = sockets[i]
+	}
+	var q *hooks.Queue
+	hook, err := haproxy.New(haproxy.Options{
+		Address: address,
+		Master:  h.HAProxy != nil && h.HAProxy.Master,
+		Read:    func(c hooks.Change) ([]byte, error) { return agent.ReadStaple(s.loader, c.Cert, c.Staple) },
+		All:     func() []hooks.Change { return s.placed(q) },
+		Log:     log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	var action hooks.Action = hook
+	if filepath.IsAbs(address) {
+		action = hooks.WhenRunning([]string{address}, hook, log)
+	}
+	if q, err = queueOf(h, action, stateDir, log); err != nil {
+		return nil, err
+	}
+	s.options.Held = append(s.options.Held, agent.Held{Queue: q, Holder: hook})
+	return q, nil
+}
+
+// placed is what the agent says is on disk; nothing before there is one.
+func (s *system) placed(q *hooks.Queue) []hooks.Change {
+	if s.agent == nil {
+		return nil
+	}
+	return s.agent.Placed(context.Background(), q)
+}
+
+// newQueue makes the queue of a configured hook.
+func (s *system) newQueue(h *config.Hook, stateDir string) (*hooks.Queue, error) {
+	log := s.log.With("hook", h.Name)
+	if h.HAProxy != nil {
+		return s.haproxyQueue(h, []string{h.HAProxy.Socket}, stateDir)
+	}
 	var action hooks.Action
 	var err error
 	switch {
@@ -157,13 +249,17 @@ func newQueue(h *config.Hook, stateDir string, log *slog.Logger) (*hooks.Queue, 
 	case h.Signal != nil:
 		action, err = hooks.NewSignal(hooks.SignalOptions{PIDFile: h.Signal.PIDFile, Process: h.Signal.Process, Signal: h.Signal.Signal})
 	case h.Webhook != nil:
-		action, err = hooks.NewWebhook(hooks.WebhookOptions{URL: h.Webhook.URL, Headers: h.Webhook.Headers, TokenFile: h.Webhook.TokenFile})
+		action, err = hooks.NewWebhook(hooks.WebhookOptions{Name: h.Name, URL: h.Webhook.URL, Headers: h.Webhook.Headers, TokenFile: h.Webhook.TokenFile})
 	default:
 		err = errors.New("says nothing to do")
 	}
 	if err != nil {
 		return nil, err
 	}
+	return queueOf(h, action, stateDir, log)
+}
+
+func queueOf(h *config.Hook, action hooks.Action, stateDir string, log *slog.Logger) (*hooks.Queue, error) {
 	o := hooks.QueueOptions{Name: h.Name, Action: action, Delay: h.Delay, Timeout: h.Timeout, Log: log}
 	if h.Delay == 0 {
 		o.Delay = -1

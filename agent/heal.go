@@ -1,0 +1,139 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"time"
+
+	"github.com/restaple/restaple/agent/staple"
+	"github.com/restaple/restaple/hooks"
+	"github.com/restaple/restaple/watcher/chain"
+)
+
+// Holder is a server that holds staples in its memory, so that what it serves
+// may not be what is on disk.
+type Holder interface {
+	// Identity names the running process: another one has forgotten what it
+	// was told. An error that is fs.ErrNotExist says that none runs.
+	Identity(ctx context.Context) (string, error)
+
+	// Reconcile compares the staples it holds with those in the files, and
+	// hands it what differs.
+	Reconcile(ctx context.Context, all []hooks.Change) (pushed int, err error)
+}
+
+// Held is a Holder and the hook by which it is told of changes.
+type Held struct {
+	Queue  *hooks.Queue
+	Holder Holder
+}
+
+const (
+	// healEvery is how soon a restarted server is noticed.
+	healEvery = 5 * time.Second
+	// healAnyway is how often a server is compared although it is the same
+	// process: somebody else may have told it something.
+	healAnyway = 10 * time.Minute
+	// healTimeout bounds one comparison.
+	healTimeout = time.Minute
+)
+
+// heal keeps what a server holds equal to what is on disk.
+func (a *Agent) heal(ctx context.Context, h Held) error {
+	log := a.log.With("hook", h.Queue.Name())
+	var known, said string
+	var healed time.Time
+	for {
+		id, err := h.Holder.Identity(ctx)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			known, err = "", nil
+		case err != nil:
+			known = ""
+		case id != known || time.Since(healed) >= healAnyway:
+			if err = a.healOnce(ctx, h); err == nil {
+				known, healed = id, time.Now()
+			}
+		}
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil && err.Error() != said:
+			said = err.Error()
+			log.Warn("what the server holds cannot be compared with the staples on disk", "err", err)
+		case err == nil:
+			said = ""
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(healEvery):
+		}
+	}
+}
+
+func (a *Agent) healOnce(ctx context.Context, h Held) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, healTimeout, errors.New("the server took too long"))
+	defer cancel()
+	pushed, err := h.Holder.Reconcile(ctx, a.Placed(ctx, h.Queue))
+	if pushed > 0 {
+		a.log.Info("server had other staples than those on disk", "hook", h.Queue.Name(), "changes", pushed)
+	}
+	return err
+}
+
+// Placed returns a change for each good staple that is on disk and that q is
+// told of.
+func (a *Agent) Placed(ctx context.Context, q *hooks.Queue) []hooks.Change {
+	var out []hooks.Change
+	a.onLoop(ctx, func() {
+		now := wall()
+		for _, t := range a.targets {
+			if t.sub == nil || !t.disk.current(now) || !slices.Contains(a.o.Groups[t.key.group].Hooks, q) {
+				continue
+			}
+			c := a.change(t, hooks.Placed)
+			c.Status, c.ThisUpdate, c.NextUpdate = string(t.disk.status), t.disk.this, t.disk.next
+			out = append(out, c)
+		}
+	})
+	return out
+}
+
+// onLoop runs f where the state may be read: on the loop's goroutine, or after
+// its end on the caller's. It returns without having run f if ctx is done.
+func (a *Agent) onLoop(ctx context.Context, f func()) {
+	done := make(chan struct{})
+	select {
+	case a.calls <- func() { f(); close(done) }:
+		<-done
+	case <-a.ended:
+		f()
+	case <-ctx.Done():
+	}
+}
+
+// ReadStaple returns the response in a staple file, verified for the
+// certificate it belongs to. The error is fs.ErrNotExist if there is no staple
+// file, or nothing but a placeholder in it.
+func ReadStaple(loader *chain.Loader, cert, path string) ([]byte, error) {
+	c, err := loader.Load(cert)
+	if err != nil {
+		return nil, err
+	}
+	der, err := readLimited(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(der) == 0 || staple.IsPlaceholder(der):
+		return nil, fmt.Errorf("%s: %w", path, fs.ErrNotExist)
+	}
+	s, err := staple.Verify(der, c, wall(), staple.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return s.DER(), nil
+}
