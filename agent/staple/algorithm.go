@@ -35,6 +35,7 @@ type algorithm struct {
 // for the sake of AD CS; Options.Strict refuses it.
 var algorithms = map[string]algorithm{
 	"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x05": {family: pkcs1, hash: crypto.SHA1},
+	"\x2b\x0e\x03\x02\x1d":                 {family: pkcs1, hash: crypto.SHA1}, // OIW's name for it, which Microsoft used
 	"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0e": {family: pkcs1, hash: crypto.SHA224},
 	"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b": {family: pkcs1, hash: crypto.SHA256},
 	"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0c": {family: pkcs1, hash: crypto.SHA384},

@@ -100,6 +100,7 @@ func TestAlgorithmIdentifiersAreReadToTheLetter(t *testing.T) {
 		{"RSA with something else", rsaWorld, seq(rsa256OID, "\x04\x00"), pkcs1(crypto.SHA256), staple.Malformed},
 		{"RSA with NULL and more", rsaWorld, seq(rsa256OID, null, null), pkcs1(crypto.SHA256), staple.Malformed},
 		{"RSA with SHA-224", rsaWorld, seq(rsa224OID, null), pkcs1(crypto.SHA224), accepted},
+		{"RSA with SHA-1 by its other name", rsaWorld, seq("\x06\x05\x2b\x0e\x03\x02\x1d", null), pkcs1(crypto.SHA1), accepted},
 		{"ECDSA with NULL", ecWorld, seq(ec256OID, null), ec(crypto.SHA256), staple.Malformed},
 		{"ECDSA by an RSA key", rsaWorld, seq(ec256OID), pkcs1(crypto.SHA256), staple.BadSignature},
 		{"RSA by an ECDSA key", ecWorld, seq(rsa256OID, null), ec(crypto.SHA256), staple.BadSignature},
