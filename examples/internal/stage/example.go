@@ -1,0 +1,205 @@
+package stage
+
+import (
+	"bytes"
+	"crypto/x509"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/restaple/restaple/agent/lab"
+)
+
+// Example is a server with its configuration, and what it does with staples.
+type Example struct {
+	Programs     []string // that have to be installed
+	Certificates []Certificate
+	SMTP         bool
+
+	// Configure puts the configuration of the server, which is to listen at
+	// an address, and of restaple in their places.
+	Configure func(s *Stage, address string)
+
+	// Deploy puts a certificate in its place. Nil: the key, then the chain,
+	// each at one go.
+	Deploy func(s *Stage, c Certificate, issued *lab.Issued)
+
+	// Serve starts the server.
+	Serve func(s *Stage) *Process
+
+	// Reload is how whoever deploys a certificate tells the server, after
+	// `restaple refresh`. Nil: restaple's hook does it.
+	Reload func(s *Stage, server *Process)
+
+	Short  Window // responses with a refresh within seconds, and an end a little later
+	Ending Window // responses that end within seconds
+
+	WhenRevoked, WhenEnded, WhenRenewedUnanswered Kind
+
+	// Gaps says that handshakes may fail for a moment while a certificate is
+	// renewed.
+	Gaps bool
+}
+
+// Prove shows that restaple keeps its promises with the server.
+func (e Example) Prove(t *testing.T) {
+	t.Parallel()
+	for _, scene := range []struct {
+		name string
+		play func(*play)
+	}{
+		{"refreshed", (*play).refreshed},
+		{"renewed", (*play).renewed},
+		{"revoked", (*play).revoked},
+		{"ended", (*play).ended},
+	} {
+		t.Run(scene.name, func(t *testing.T) {
+			t.Parallel()
+			scene.play(e.on(t))
+		})
+	}
+}
+
+// ProveRenewed shows that a renewed certificate gets its own staple.
+func (e Example) ProveRenewed(t *testing.T) {
+	t.Parallel()
+	e.on(t).renewed()
+}
+
+// on sets the stage.
+func (e Example) on(t *testing.T) *play {
+	t.Helper()
+	return &play{Stage: New(t, append(e.Programs, "openssl")...), Example: e}
+}
+
+// play is one scene of an example.
+type play struct {
+	*Stage
+	Example
+	address string
+	issued  []*lab.Issued // for each of the certificates
+	server  *Process
+}
+
+// patience is how long to wait for what has to come.
+const patience = 20 * time.Second
+
+// begin brings everything to where a machine is after it has booted: restaple
+// has made its first pass, and the server runs.
+func (p *play) begin(w Window) {
+	p.T.Helper()
+	p.Respond(w)
+	p.address = p.Address()
+	p.Configure(p.Stage, p.address)
+	p.deploy(w)
+	p.Refresh(0, "--hook", "true") // nobody is there to be told
+	p.serve()
+}
+
+func (p *play) deploy(w Window) {
+	p.T.Helper()
+	p.issued = nil
+	for _, c := range p.Certificates {
+		issued := p.issue(c.Type, w)
+		if p.Deploy == nil {
+			p.put(c, issued)
+		} else {
+			p.Deploy(p.Stage, c, issued)
+		}
+		p.issued = append(p.issued, issued)
+	}
+}
+
+// serve starts the server and waits until it takes connections.
+func (p *play) serve() {
+	p.T.Helper()
+	p.server = p.Serve(p.Stage)
+	p.until("the server takes connections", func() error {
+		if p.server.Ended() {
+			p.T.Fatalf("%s has ended: %v", p.server.name, p.server.Stop())
+		}
+		for i := range p.Certificates {
+			if _, err := p.client(i).Look(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (p *play) client(i int) Client {
+	roots := x509.NewCertPool()
+	roots.AddCert(p.PKI.Root.Certificate)
+	return Client{Address: p.address, Roots: roots, Type: p.Certificates[i].Type, SMTP: p.SMTP}
+}
+
+// watch watches every certificate.
+func (p *play) watch() []*Watch {
+	var out []*Watch
+	for i := range p.Certificates {
+		out = append(out, p.Stage.Watch(p.client(i)))
+	}
+	return out
+}
+
+// until waits until a condition holds on what others do.
+func (p *play) until(what string, ok func() error) {
+	p.T.Helper()
+	deadline := time.After(patience)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := ok()
+		if err == nil {
+			return
+		}
+		select {
+		case <-deadline:
+			p.T.Fatalf("not within %v: %s: %v", patience, what, err)
+		case <-tick.C:
+		}
+	}
+}
+
+// see waits until clients see each newest certificate with a staple of a kind,
+// and one that is newer than given.
+func (p *play) see(kind Kind, newerThan time.Time) (oldest time.Time) {
+	p.T.Helper()
+	for i, c := range p.Certificates {
+		p.until(fmt.Sprintf("%s is served with the staple %s", c.Chain, kind), func() error {
+			sight, err := p.client(i).Look()
+			switch {
+			case err != nil:
+				return err
+			case !sight.Leaf.Equal(p.issued[i].Certificate):
+				return fmt.Errorf("got %v, want certificate %s", sight, lab.SerialText(p.issued[i].Certificate.SerialNumber))
+			case sight.Kind != kind || kind == Good && !sight.This.After(newerThan):
+				return fmt.Errorf("got %v, want it %s and newer than %s", sight, kind, newerThan.Format(time.TimeOnly))
+			case kind == Good && !bytes.Equal(sight.Staple, p.onDisk(p.staple(c))):
+				return fmt.Errorf("got %v, want what is on disk", sight)
+			}
+			if oldest.IsZero() || sight.This.Before(oldest) {
+				oldest = sight.This
+			}
+			return nil
+		})
+	}
+	return oldest
+}
+
+func (p *play) staple(c Certificate) string {
+	if c.Staple != nil {
+		return c.Staple(p.Stage)
+	}
+	return p.Path(c.Chain + ".ocsp")
+}
+
+// end ends watches.
+func (p *play) end(watches []*Watch) {
+	p.T.Helper()
+	for _, w := range watches {
+		if failures := w.End(); len(failures) > 0 && !p.Gaps {
+			p.T.Errorf("%d handshakes failed, the first: %v", len(failures), failures[0])
+		}
+	}
+}

@@ -1,0 +1,143 @@
+package stage
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/restaple/restaple/agent/lab"
+	"github.com/restaple/restaple/agent/schedule"
+)
+
+// Name is the site whose certificate all examples are about.
+const Name = "www.example.com"
+
+// Certificate is a certificate of the server: its key type, and its files as
+// they are called on a real machine. With an empty Key, the key is in the
+// chain's file.
+type Certificate struct {
+	Type       lab.KeyType
+	Chain, Key string
+
+	// Staple returns where on the stage its staple belongs. Nil: beside it.
+	Staple func(s *Stage) string
+}
+
+// Path returns where a file of a real machine is on the stage.
+func (s *Stage) Path(path string) string { return filepath.Join(s.Root, path) }
+
+// ownPaths finds the paths in a configuration file that are of the machine and
+// not of its software.
+var ownPaths = regexp.MustCompile(`(^|[\s"'=:;,(\[{<])(/(?:etc|run|var|srv)/)`)
+
+// Install puts a file of the example in its place, with its paths moved onto
+// the stage. What else has to be different is said by pairs of an old and a
+// new text; each old one has to be there.
+func (s *Stage) Install(file, path string, pairs ...string) {
+	s.T.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	s.install(file, string(data), path, pairs)
+}
+
+// InstallRestaple puts the example's configuration of restaple in its place.
+// It is allowed to refresh each second, not only each minute.
+func (s *Stage) InstallRestaple(pairs ...string) {
+	s.T.Helper()
+	const file = "restaple.yaml"
+	data, err := os.ReadFile(file)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	s.install(file, "schedule: '@every 1s'\n"+string(data), configPath, pairs)
+}
+
+func (s *Stage) install(file, text, path string, pairs []string) {
+	s.T.Helper()
+	for i := 0; i < len(pairs); i += 2 {
+		if !strings.Contains(text, pairs[i]) {
+			s.T.Fatalf("%s: got no %q in it", file, pairs[i])
+		}
+		text = strings.ReplaceAll(text, pairs[i], pairs[i+1])
+	}
+	text = ownPaths.ReplaceAllString(text, "${1}"+s.Root+"${2}")
+	s.Write(path, []byte(text), 0o644)
+}
+
+// Write replaces a file of the stage at one go. The path is that of a real
+// machine.
+func (s *Stage) Write(path string, data []byte, mode os.FileMode) {
+	s.T.Helper()
+	path = s.Path(path)
+	s.Dir(filepath.Dir(path))
+	temp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
+	if err := os.WriteFile(temp, data, mode); err != nil {
+		s.T.Fatal(err)
+	}
+	if err := os.Rename(temp, path); err != nil {
+		s.T.Fatal(err)
+	}
+}
+
+// Dir makes a directory of the stage that everybody may enter.
+func (s *Stage) Dir(path string) string {
+	s.T.Helper()
+	if !strings.HasPrefix(path, s.Root) {
+		path = s.Path(path)
+	}
+	if err := os.MkdirAll(path, 0o755); err != nil {
+		s.T.Fatal(err)
+	}
+	return path
+}
+
+// issue issues a certificate for the site. It is one that restaple refreshes
+// within three seconds of the middle of any window w: when exactly is a
+// function of the certificate, and for a long window it would take minutes.
+func (s *Stage) issue(keyType lab.KeyType, w Window) *lab.Issued {
+	s.T.Helper()
+	host, err := os.Hostname()
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	key, err := lab.NewKey(keyType)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	for {
+		issued, err := s.PKI.Intermediate.Issue(lab.IssueOptions{Names: []string{Name}, Key: key})
+		if err != nil {
+			s.T.Fatal(err)
+		}
+		this := time.Now()
+		middle := this.Add(w.Validity / 2)
+		due := schedule.RefreshAt(this, this.Add(w.Validity), schedule.Key(fingerprint(issued.Certificate), host))
+		if middle.Sub(due) <= 3*time.Second {
+			return issued
+		}
+	}
+}
+
+// put puts a certificate in its place as careful tools do: the key first,
+// since servers and restaple look when the certificate changes.
+func (s *Stage) put(c Certificate, issued *lab.Issued) {
+	s.T.Helper()
+	if c.Key == "" {
+		bundle, err := issued.BundlePEM()
+		if err != nil {
+			s.T.Fatal(err)
+		}
+		s.Write(c.Chain, bundle, 0o600)
+		return
+	}
+	key, err := issued.KeyPEM()
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	s.Write(c.Key, key, 0o600)
+	s.Write(c.Chain, issued.ChainPEM(), 0o644)
+}

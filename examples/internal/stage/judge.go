@@ -1,0 +1,54 @@
+package stage
+
+import (
+	"crypto/x509"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/restaple/restaple/agent/lab"
+)
+
+// judge has openssl say what it thinks of what is served, and of the file.
+func (s *Stage) judge(c Client, staple string, leaf *x509.Certificate) {
+	s.T.Helper()
+	root, issuer, cert := "/etc/judge/root.pem", "/etc/judge/issuer.pem", "/etc/judge/leaf.pem"
+	s.Write(root, s.PKI.Root.CertPEM(), 0o644)
+	s.Write(issuer, s.PKI.Intermediate.CertPEM(), 0o644)
+	s.Write(cert, lab.KeyPair{Certificate: leaf}.CertPEM(), 0o644)
+
+	suite := "ECDHE-ECDSA-AES128-GCM-SHA256"
+	if c.Type == lab.RSA {
+		suite = "ECDHE-RSA-AES128-GCM-SHA256"
+	}
+	args := []string{"s_client", "-connect", c.Address, "-servername", Name, "-CAfile", s.Path(root),
+		"-verify_return_error", "-status", "-tls1_2", "-cipher", suite}
+	if c.SMTP {
+		args = append(args, "-starttls", "smtp")
+	}
+	s.wants([]string{"OCSP Response Status: successful (0x0)", "Cert Status: good", "Verify return code: 0 (ok)",
+		fmt.Sprintf("Serial Number: %s", lab.SerialText(leaf.SerialNumber))}, args...)
+
+	s.wants([]string{"Response verify OK", ": good"}, "ocsp", "-respin", staple, "-no_nonce",
+		"-CAfile", s.Path(root), "-issuer", s.Path(issuer), "-cert", s.Path(cert))
+}
+
+// wants runs openssl, and fails if it says anything else.
+func (s *Stage) wants(want []string, args ...string) {
+	s.T.Helper()
+	said, _ := s.Run("openssl", args...) // its exit code says less
+	for _, w := range want {
+		if !strings.Contains(said, w) {
+			s.T.Errorf("openssl %s: got no %q in\n%s", args[0], w, said)
+		}
+	}
+}
+
+// onDisk reads a staple file; nil if there is none.
+func (s *Stage) onDisk(staple string) []byte {
+	der, err := os.ReadFile(staple)
+	if err != nil {
+		return nil
+	}
+	return der
+}

@@ -1,0 +1,86 @@
+package stage
+
+import "time"
+
+// refreshed: the staple is served; the newer one is, too, as soon as restaple
+// has it; and it is still there when the server has been restarted while the
+// responder was down.
+func (p *play) refreshed() {
+	p.begin(p.Short)
+	watches := p.watch()
+	first := p.see(Good, time.Time{})
+	p.Agent()
+	p.see(Good, first)
+	for i, c := range p.Certificates {
+		p.judge(p.client(i), p.staple(c), p.issued[i].Certificate)
+	}
+	p.end(watches)
+	p.Down()
+	if err := p.server.Stop(); err != nil {
+		p.T.Logf("%s: %v", p.server.name, err)
+	}
+	p.serve()
+	p.see(Good, first)
+}
+
+// renewed: a certificate that is renewed gets its own staple, by the agent or
+// by the deploy hook, with the responder or without.
+func (p *play) renewed() {
+	p.begin(p.Short)
+	watches := p.watch()
+	agent := p.Agent()
+	p.see(Good, time.Time{})
+	p.deploy(p.Short)
+	p.see(Good, time.Time{})
+	if err := agent.Stop(); err != nil {
+		p.T.Errorf("restaple run: %v", err)
+	}
+
+	p.deploy(p.Short)
+	p.Refresh(0)
+	p.reload()
+	p.see(Good, time.Time{})
+
+	p.Down()
+	p.deploy(p.Short)
+	p.Refresh(1)
+	p.reload()
+	p.see(p.WhenRenewedUnanswered, time.Time{})
+	p.end(watches)
+}
+
+func (p *play) reload() {
+	if p.Reload != nil {
+		p.Reload(p.Stage, p.server)
+	}
+}
+
+// revoked: the responder says that the certificates are revoked.
+func (p *play) revoked() {
+	p.begin(p.Short)
+	watches := p.watch()
+	p.see(Good, time.Time{})
+	for _, issued := range p.issued {
+		p.Revoke(issued)
+	}
+	p.Agent()
+	p.see(p.WhenRevoked, time.Time{})
+	p.end(watches)
+}
+
+// ended: the responder does not come back before the staple ends. The server
+// has to start without it, too.
+func (p *play) ended() {
+	p.begin(p.Ending)
+	watches := p.watch()
+	p.see(Good, time.Time{})
+	p.Down()
+	p.Agent()
+	p.see(p.WhenEnded, time.Time{})
+	p.end(watches)
+	if err := p.server.Stop(); err != nil {
+		p.T.Logf("%s: %v", p.server.name, err)
+	}
+	p.serve()
+	p.see(p.WhenEnded, time.Time{})
+}

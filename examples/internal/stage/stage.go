@@ -1,0 +1,143 @@
+package stage
+
+import (
+	"context"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/restaple/restaple/agent/lab"
+)
+
+// Window is the life of a response, as the lab responder signs it: it is Age
+// old already when it comes. By choice of the two, the real thing happens
+// within seconds, whatever the server wants of a response.
+type Window struct {
+	Validity, Age time.Duration
+}
+
+// Stage is a CA with its responder, and a directory below which all the files
+// of an example lie.
+type Stage struct {
+	T    *testing.T
+	Root string // stands for the machine's own root directory
+	PKI  *lab.PKI
+
+	delegate *lab.Issued
+	handler  atomic.Pointer[lab.Responder]
+	address  string // of the responder
+	down     func()
+}
+
+// New sets the stage, if the programs are installed that the test is about.
+func New(t *testing.T, programs ...string) *Stage {
+	t.Helper()
+	need(t, programs...)
+	root := t.TempDir()
+	// Servers give up their rights and read some of their files after that.
+	if err := os.Chmod(filepath.Dir(root), 0o711); err != nil {
+		t.Fatal(err)
+	}
+	s := &Stage{T: t, Root: root, down: func() {}}
+	t.Cleanup(s.showLogs)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.address = l.Addr().String()
+	if s.PKI, err = lab.NewPKI(lab.PKIOptions{Responders: []string{"http://" + s.address}}); err != nil {
+		t.Fatal(err)
+	}
+	if s.delegate, err = s.PKI.Intermediate.Issue(lab.IssueOptions{CommonName: "responder", OCSPSigning: true, NoCheck: true}); err != nil {
+		t.Fatal(err)
+	}
+	s.Respond(Window{Validity: time.Hour})
+	s.serve(l)
+	t.Cleanup(func() { s.down() })
+	return s
+}
+
+// Respond has the responder sign responses with this window from now on. There
+// is a newer response each second.
+func (s *Stage) Respond(w Window) {
+	s.T.Helper()
+	r, err := lab.NewResponder(lab.ResponderOptions{
+		CA: s.PKI.Intermediate, Delegate: s.delegate,
+		Validity: w.Validity, Backdate: w.Age, Step: time.Second,
+	})
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	s.handler.Store(r)
+}
+
+// Revoke revokes a certificate.
+func (s *Stage) Revoke(leaf *lab.Issued) {
+	s.T.Helper()
+	if err := s.handler.Load().Revoke(leaf.Certificate.SerialNumber, "keyCompromise", time.Now()); err != nil {
+		s.T.Fatal(err)
+	}
+}
+
+// Down ends the responder: who asks it is refused.
+func (s *Stage) Down() {
+	s.down()
+	s.down = func() {}
+}
+
+// Up brings the responder back.
+func (s *Stage) Up() {
+	s.T.Helper()
+	l, err := net.Listen("tcp", s.address)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	s.serve(l)
+}
+
+func (s *Stage) serve(l net.Listener) {
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() {
+		served <- lab.Serve(ctx, l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s.handler.Load().ServeHTTP(w, r)
+		}))
+	}()
+	s.down = func() {
+		cancel()
+		if err := <-served; err != nil {
+			s.T.Errorf("responder: %v", err)
+		}
+	}
+}
+
+// Address returns an address of loopback that nobody else will use while the
+// test runs.
+func (s *Stage) Address() string {
+	s.T.Helper()
+	// The ports above are given to outgoing connections. That a port is
+	// taken is marked by its namesake of UDP, for all processes.
+	const first, last = 20000, 32000
+	for range last - first {
+		port := first + rand.IntN(last-first)
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		mark, err := net.ListenPacket("udp", address)
+		if err != nil {
+			continue
+		}
+		if l, err := net.Listen("tcp", address); err == nil {
+			l.Close()
+			s.T.Cleanup(func() { mark.Close() })
+			return address
+		}
+		mark.Close()
+	}
+	s.T.Fatal("no free port")
+	return ""
+}
