@@ -46,7 +46,7 @@ func (a *Agent) evaluate(ctx context.Context, s *subject, now time.Time) {
 	earlier(s.chain.Leaf.NotBefore)
 	earlier(s.chain.Leaf.NotAfter)
 	a.observe(ctx, looks)
-	if at := a.askAt(s); !at.IsZero() && !s.asking {
+	if at := a.askAt(s, now); !at.IsZero() && !s.asking {
 		if at.After(now) {
 			earlier(at)
 		} else {
@@ -60,7 +60,7 @@ func (a *Agent) evaluate(ctx context.Context, s *subject, now time.Time) {
 func (a *Agent) policy(t *target) Policy { return a.o.Groups[t.key.group].Policy }
 
 // askAt says when the responder is to be asked about s; zero: not at all.
-func (a *Agent) askAt(s *subject) time.Time {
+func (a *Agent) askAt(s *subject, now time.Time) time.Time {
 	leaf := s.chain.Leaf
 	if len(s.urls) == 0 || s.chain.Issuer == nil {
 		return time.Time{}
@@ -68,7 +68,7 @@ func (a *Agent) askAt(s *subject) time.Time {
 	if s.force {
 		return s.askedAt.Add(time.Nanosecond) // never the zero time
 	}
-	worst, need := worstDisk(s, wall())
+	worst, need := worstDisk(s, now)
 	key := schedule.Key(leaf.Fingerprint, a.host)
 	var at time.Time
 	switch {

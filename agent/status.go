@@ -83,7 +83,7 @@ func (a *Agent) describe(t *target, now time.Time) Certificate {
 		c.Fingerprint = hex.EncodeToString(leaf.Fingerprint[:])
 		c.Responders, c.Attempts = s.urls, s.attempts
 		if !s.asking {
-			c.RefreshAt = a.askAt(s)
+			c.RefreshAt = a.askAt(s, now)
 		}
 		if f := s.failure; f != nil {
 			c.Reason, c.Error, c.ErrorAt = f.Reason, f.Message, f.At
