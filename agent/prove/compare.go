@@ -58,11 +58,13 @@ func (c *Comparison) none(f Finding) Finding {
 		case err == nil:
 			return f.because(NoneServed, "the server serves no staple, and on disk is one that is good until %s", stamp(onDisk.Expires))
 		case len(c.Disk) == 0:
-			why = ", there is none on disk"
+			why = ", and there is none on disk"
 		case staple.IsPlaceholder(c.Disk):
-			why = ", on disk is only the placeholder"
+			why = ", and on disk is only the placeholder"
+		case c.Chain.Issuer == nil: // it may well be good
+			return f.because(NoneServed, "the server serves no staple, and there is one on disk")
 		default:
-			why = fmt.Sprintf(", and takes none of what is on disk: %v", err)
+			why = fmt.Sprintf(", and would not take what is on disk: %v", err)
 		}
 		f.Same = true
 	}

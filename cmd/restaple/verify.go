@@ -181,13 +181,17 @@ func judge(der []byte, c *chain.Chain, now time.Time, o staple.Options) verdict 
 }
 
 func (v verdict) print(w io.Writer) error {
-	lines := []string{}
-	line := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
+	first := fmt.Sprintf("%s: %s", v.Reason, v.Detail)
 	if v.OK {
-		line("good: a valid staple until %s", when(v.Expires))
-	} else {
-		line("%s: %s", v.Reason, v.Detail)
+		first = fmt.Sprintf("good: a valid staple until %s", when(v.Expires))
 	}
+	return printLines(w, append([]string{first}, v.details()...))
+}
+
+// details are the lines below the first one.
+func (v verdict) details() []string {
+	var lines []string
+	line := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	if !v.ThisUpdate.IsZero() {
 		line("  this update  %s", when(v.ThisUpdate))
 		line("  next update  %s", when(v.NextUpdate))
@@ -207,6 +211,10 @@ func (v verdict) print(w io.Writer) error {
 	for _, warning := range v.Warnings {
 		line("  warning      %s", warning)
 	}
+	return lines
+}
+
+func printLines(w io.Writer, lines []string) error {
 	for _, l := range lines {
 		if _, err := fmt.Fprintln(w, l); err != nil {
 			return err
