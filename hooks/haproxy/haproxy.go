@@ -5,11 +5,17 @@
 // truth: HAProxy reads it when it starts or reloads, and Reconcile compares
 // the two. There is no command to take a staple away, so nothing is done for
 // withdrawn ones; HAProxy stops serving a staple 300 s before its nextUpdate.
+//
+// A certificate that HAProxy has not loaded, or not since it was renewed, is no
+// failure: a deploy hook refreshes the staple before it reloads HAProxy, which
+// then reads certificate and staple together. Certificates and keys are never
+// sent.
 package haproxy
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -37,6 +43,12 @@ type Options struct {
 	// asks it if it was told of no changes, which happens after a crash; it
 	// may be nil.
 	All func() []hooks.Change
+
+	// Buffer is HAProxy's tune.bufsize, in octets; 0: its default, 16384.
+	// Responses that take more than this less 1 KiB, in base64, cannot be
+	// sent: about 11,000 octets by default. The master CLI takes no larger
+	// ones with a larger buffer.
+	Buffer int
 
 	Timeout time.Duration // of one command; 0: 5 seconds
 	Log     *slog.Logger
@@ -66,10 +78,16 @@ func New(o Options) (*Hook, error) {
 	if o.Timeout == 0 {
 		o.Timeout = defaultTimeout
 	}
+	switch {
+	case o.Buffer == 0 || o.Master && o.Buffer > defaultBuffer:
+		o.Buffer = defaultBuffer
+	case o.Buffer < smallestBuffer:
+		return nil, fmt.Errorf("HAProxy's tune.bufsize is at least %d, got %d", smallestBuffer, o.Buffer)
+	}
 	h := &Hook{
 		options: o,
-		line:    line{network: network, address: address, timeout: o.Timeout},
-		log:     o.Log.With("haproxy", o.Address),
+		line:    line{network: network, address: address, timeout: o.Timeout, longest: o.Buffer - reserved},
+		log:     o.Log,
 		turn:    make(chan struct{}, 1),
 		said:    make(map[string]string),
 	}

@@ -47,7 +47,22 @@ type line struct {
 	network, address string
 	prefix           string // names a process to the master CLI: "@1 "
 	timeout          time.Duration
+	longest          int // command, in octets
 }
+
+const (
+	// defaultBuffer is HAProxy's default tune.bufsize. The master CLI has it
+	// whatever is configured.
+	defaultBuffer = 16384
+
+	// reserved is HAProxy's default tune.maxrewrite. A command that needs
+	// more than tune.bufsize less this is not refused by 2.6: it often hangs
+	// for ever, and ten of them close the socket for everybody.
+	reserved = 1024
+
+	// smallestBuffer is about what the staples of today need.
+	smallestBuffer = 4096
+)
 
 // deadError says that HAProxy cannot be reached, or does not answer.
 type deadError struct{ err error }
@@ -66,6 +81,14 @@ func (l line) say(ctx context.Context, command, payload string) (string, error) 
 
 func (l line) sayLimited(ctx context.Context, command, payload string, timeout time.Duration, limit int64) (string, error) {
 	verb := strings.Join(firstWords(command, 3), " ")
+	text := l.prefix + command + "\n"
+	if payload != "" {
+		text = l.prefix + command + " <<\n" + payload + "\n\n"
+	}
+	if len(text) > l.longest {
+		return "", fmt.Errorf("%q would need %d octets, HAProxy takes no more than %d at once (tune.bufsize less tune.maxrewrite): "+
+			"it reads such a response from its file only, when it is reloaded", verb, len(text), l.longest)
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout,
 		fmt.Errorf("no reply to %q within %v: %w", verb, timeout, context.DeadlineExceeded))
 	defer cancel()
@@ -79,10 +102,6 @@ func (l line) sayLimited(ctx context.Context, command, payload string, timeout t
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 
-	text := l.prefix + command + "\n"
-	if payload != "" {
-		text = l.prefix + command + " <<\n" + payload + "\n\n"
-	}
 	_, err = io.WriteString(conn, text)
 	if c, ok := conn.(interface{ CloseWrite() error }); ok && err == nil {
 		err = c.CloseWrite() // the master CLI waits for it

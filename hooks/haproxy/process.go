@@ -2,7 +2,9 @@ package haproxy
 
 import (
 	"context"
+	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/restaple/restaple/hooks"
 )
@@ -50,6 +52,6 @@ func (h *Hook) oldWorkers(ctx context.Context) ([]*visit, error) {
 // has gone meanwhile, or had none, is no failure.
 func (h *Hook) tellOld(ctx context.Context, v *visit, c hooks.Change, r *response) {
 	if err := v.set(ctx, r); err != nil {
-		h.log.Debug("old haproxy worker not told", "cert", c.Cert, "worker", v.prefix, "err", err)
+		h.log.Debug("old haproxy worker not told", "cert", c.Cert, "err", fmt.Errorf("worker %s: %w", strings.TrimSpace(v.prefix), err))
 	}
 }

@@ -69,16 +69,9 @@ func (v *visit) bring(ctx context.Context, cert string, r *response) (pushed boo
 // set replaces the response in a place that is there.
 func (v *visit) set(ctx context.Context, r *response) error {
 	const command = "set ssl ocsp-response"
-	encoded := base64.StdEncoding.EncodeToString(r.der)
-	reply, err := v.say(ctx, command+" "+encoded, "")
+	reply, err := v.say(ctx, command+" "+base64.StdEncoding.EncodeToString(r.der), "")
 	if err != nil {
 		return err
-	}
-	if tooLong(reply) {
-		// The master CLI takes longer payloads than lines.
-		if reply, err = v.say(ctx, command, encoded); err != nil {
-			return err
-		}
 	}
 	if strings.TrimSpace(reply) != success {
 		return refused(command, reply)
@@ -103,14 +96,6 @@ func (v *visit) prove(ctx context.Context, r *response) error {
 	return nil
 }
 
-// tooLong reports whether HAProxy could not read a command to its end: 2.6
-// says nothing then, 3.x says so, the master CLI shows its help.
-func tooLong(reply string) bool {
-	return strings.TrimSpace(reply) == "" ||
-		strings.Contains(reply, "too big for the buffer") ||
-		strings.HasPrefix(reply, "The following commands are valid")
-}
-
 func denied(reply string) bool {
 	return strings.Contains(reply, "Permission denied") || strings.Contains(reply, "Can't allocate memory")
 }
@@ -121,8 +106,10 @@ func refused(command, reply string) error {
 	switch {
 	case denied(reply):
 		advice = ": the socket needs level admin"
-	case tooLong(reply):
-		advice = ": the response is too long for HAProxy's tune.bufsize, raise it"
+	case strings.TrimSpace(reply) == "" || strings.Contains(reply, "too big for the buffer"):
+		advice = ": is its tune.bufsize less than restaple was told?"
+	case strings.Contains(reply, "following commands are valid"):
+		advice = ": is this the master CLI? that needs its own setting"
 	case strings.Contains(reply, "target PID"):
 		advice = ": the worker has gone, or this is not the master CLI"
 	case strings.Contains(reply, "nknown command"):

@@ -64,9 +64,11 @@ func (h *Hook) tell(ctx context.Context, changes []hooks.Change, lenient bool) (
 			break
 		}
 		failures.add(c, err)
+		if err == nil {
+			delete(h.said, c.Cert)
+		}
 		if did {
 			pushed++
-			delete(h.said, c.Cert)
 			h.log.Debug("staple brought into haproxy", "cert", c.Cert, "staple", c.Staple)
 		}
 		for _, v := range old {
