@@ -66,9 +66,10 @@ type Agent struct {
 	elsewhere  sync.Map
 	stapleDirs map[string]bool // where they are
 	mu         sync.Mutex
-	revived    []string        // responders that answer again; mu
-	slow       map[string]bool // responders whose clock is far from ours
-	drawn      time.Time       // when progress was last told
+	keyTypes   map[nameInGroup]string // see noteKeyType
+	revived    []string               // responders that answer again; mu
+	slow       map[string]bool        // responders whose clock is far from ours
+	drawn      time.Time              // when progress was last told
 }
 
 // New makes an agent and starts nothing.
@@ -97,6 +98,7 @@ func New(o Options) (*Agent, error) {
 		wake:       make(chan struct{}, 1),
 		ended:      make(chan struct{}),
 		slow:       make(map[string]bool),
+		keyTypes:   make(map[nameInGroup]string),
 	}
 	a.host, _ = os.Hostname() // only a seed for jitter
 	lanes := o.Lanes

@@ -147,6 +147,7 @@ func (a *Agent) attach(t *target, c *chain.Chain, now time.Time) {
 	} else if s.chain.Issuer == nil {
 		s.chain = c
 	}
+	a.noteKeyType(t, c.Leaf)
 	t.sub = s
 	t.refusal, t.failed = "", ""
 	s.targets = append(s.targets, t)
@@ -157,6 +158,32 @@ func (a *Agent) attach(t *target, c *chain.Chain, now time.Time) {
 		a.log.Debug("certificate found", "cert", t.key.path, "serial", c.Leaf.SerialHex())
 	}
 }
+
+// noteKeyType warns when RSA and ECDSA certificates of one name are for a
+// server that takes one staple file a server block: if both stand in the same
+// block, clients of one of them get the other's staple.
+func (a *Agent) noteKeyType(t *target, leaf *chain.Leaf) {
+	if !a.o.Groups[t.key.group].Profile.OnePerBlock {
+		return
+	}
+	k := nameInGroup{leaf.Name, t.key.group}
+	switch first, known := a.keyTypes[k]; {
+	case !known:
+		a.keyTypes[k] = leaf.KeyType
+	case first != leaf.KeyType && first != twoKeyTypes:
+		a.keyTypes[k] = twoKeyTypes // said once
+		a.log.Warn("RSA and ECDSA certificates of one name: if they share a server block, nginx would serve one staple for both; use ssl_stapling_responder there",
+			"cert", t.key.path, "name", leaf.Name)
+	}
+}
+
+// nameInGroup is a leaf's name among the certificates of a group.
+type nameInGroup struct {
+	name  string
+	group int
+}
+
+const twoKeyTypes = "both"
 
 // newUntil says until when a leaf counts as brand-new.
 func newUntil(placed, notBefore time.Time) time.Time {

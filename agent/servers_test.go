@@ -1,0 +1,176 @@
+package agent_test
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/restaple/restaple/agent"
+	"github.com/restaple/restaple/agent/lab"
+	"github.com/restaple/restaple/agent/profile"
+	"github.com/restaple/restaple/agent/staple"
+)
+
+func TestPlaceholderStandsWhereNginxHasNoStaple(t *testing.T) {
+	w := newWorld(t)
+	w.issue("site.pem", lab.IssueOptions{})
+	if err := w.responder.SetFault("503"); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.once("nginx")["site.pem"]; got.State != agent.Missing {
+		t.Errorf("state %q, want missing", got.State)
+	}
+	der, err := os.ReadFile(w.path("site.pem.ocsp"))
+	if err != nil || !staple.IsPlaceholder(der) {
+		t.Errorf("on disk: %x, %v, want the placeholder", der, err)
+	}
+	if n := w.told.count(); n != 0 {
+		t.Errorf("the hook was told %d times of a placeholder where nothing was", n)
+	}
+	if err := w.responder.SetFault(""); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.once("nginx")["site.pem"]; got.State != agent.Fresh {
+		t.Errorf("state %q, want fresh", got.State)
+	}
+	w.mustHold("site.pem")
+}
+
+func TestNoPlaceholderForALeafThatCanHaveNoStaple(t *testing.T) {
+	w := newWorld(t)
+	w.issue("site.pem", lab.IssueOptions{Responders: []string{}})
+	got := w.once("nginx")["site.pem"]
+	if got.State != agent.NoResponder || !got.OK {
+		t.Errorf("state %q, ok %v, want no-responder and ok", got.State, got.OK)
+	}
+	if _, err := os.Stat(w.path("site.pem.ocsp")); !os.IsNotExist(err) {
+		t.Errorf("a file was made: %v", err)
+	}
+}
+
+func TestOrphanOfAnEarlierLeafIsWithdrawn(t *testing.T) {
+	w := newWorld(t)
+	w.issue("site.pem", lab.IssueOptions{})
+	w.once("generic")
+	w.issue("site.pem", lab.IssueOptions{Responders: []string{}})
+	if got := w.once("generic")["site.pem"]; got.State != agent.NoResponder {
+		t.Errorf("state %q, want no-responder", got.State)
+	}
+	if _, err := os.Stat(w.path("site.pem.ocsp")); !os.IsNotExist(err) {
+		t.Errorf("the earlier leaf's staple is still there: %v", err)
+	}
+}
+
+func TestEmptyFileReservesAPlaceInHAProxy(t *testing.T) {
+	w := newWorld(t)
+	w.group = func(g *agent.Group) { g.Profile = g.Profile.WithReserve() }
+	w.issue("site.pem", lab.IssueOptions{})
+	if err := w.responder.SetFault("503"); err != nil {
+		t.Fatal(err)
+	}
+	w.once("haproxy")
+	info, err := os.Stat(w.path("site.pem.ocsp"))
+	if err != nil || info.Size() != 0 {
+		t.Errorf("on disk: %v, %v, want an empty file", info, err)
+	}
+}
+
+func TestStapleThatTheServerWouldNotTakeIsNotPlaced(t *testing.T) {
+	w := newWorld(t)
+	endless, err := lab.NewResponder(lab.ResponderOptions{CA: w.pki.Intermediate, NoNextUpdate: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.serve(endless)
+	w.issue("site.pem", lab.IssueOptions{})
+	got := w.once("haproxy")["site.pem"]
+	if got.State != agent.Refused || got.OK || got.Error == "" {
+		t.Errorf("state %q, ok %v, error %q", got.State, got.OK, got.Error)
+	}
+	if _, err := os.Stat(w.path("site.pem.ocsp")); !os.IsNotExist(err) {
+		t.Errorf("it was placed all the same: %v", err)
+	}
+	if got := w.once("generic")["site.pem"]; got.State != agent.Fresh {
+		t.Errorf("generic: state %q, want fresh", got.State)
+	}
+}
+
+func TestSnippetComesAndGoesWithTheStaple(t *testing.T) {
+	w := newWorld(t)
+	snippets := t.TempDir()
+	w.group = func(g *agent.Group) {
+		g.Profile = g.Profile.WithSnippet()
+		g.Snippet, g.SnippetText = snippets+"/{name}.conf", profile.SnippetText(false)
+	}
+	issued := w.issue("site.pem", lab.IssueOptions{})
+	w.once("nginx")
+	want := "ssl_stapling on;\nssl_stapling_file \"" + w.path("site.pem.ocsp") + "\";\n"
+	read := func() string {
+		b, err := os.ReadFile(snippets + "/site.conf")
+		if err != nil {
+			return err.Error()
+		}
+		return string(b)
+	}
+	if got := read(); got != want {
+		t.Errorf("snippet %q, want %q", got, want)
+	}
+	told := w.told.count()
+	w.once("nginx")
+	if w.told.count() != told {
+		t.Error("nothing changed, and the hook was told")
+	}
+	if err := os.WriteFile(snippets+"/site.conf", []byte("ssl_sta"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	w.once("nginx")
+	if got := read(); got != want {
+		t.Errorf("torn snippet was not mended: %q", got)
+	}
+	if w.told.count() != told+1 {
+		t.Errorf("the hook was told %d times of a mended snippet, want once", w.told.count()-told)
+	}
+	if err := w.responder.Revoke(issued.Certificate.SerialNumber, "", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	w.options = func(o *agent.Options) { o.Force = true }
+	w.once("nginx")
+	for _, path := range []string{snippets + "/site.conf", w.path("site.pem.ocsp")} {
+		if _, err := os.Stat(path); !os.IsNotExist(err) {
+			t.Errorf("%s is still there after the revocation: %v", path, err)
+		}
+	}
+}
+
+func TestReadOnlyPlaceStopsNobodyElse(t *testing.T) {
+	w := newWorld(t)
+	w.issue("good.pem", lab.IssueOptions{})
+	w.issue("bad.pem", lab.IssueOptions{})
+	// A directory where the staple has to go cannot be replaced by a file.
+	if err := os.MkdirAll(w.path("bad.pem.ocsp/x"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	got := w.once("generic")
+	if got["bad.pem"].State != agent.NotWritable || got["bad.pem"].Error == "" {
+		t.Errorf("bad.pem: %q, %q", got["bad.pem"].State, got["bad.pem"].Error)
+	}
+	if got["good.pem"].State != agent.Fresh {
+		t.Errorf("good.pem: %q", got["good.pem"].State)
+	}
+}
+
+func TestDryRunChangesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.issue("site.pem", lab.IssueOptions{})
+	w.options = func(o *agent.Options) { o.DryRun = true }
+	got := w.once("generic")["site.pem"]
+	if got.Would == "" {
+		t.Error("it does not say what it would do")
+	}
+	if _, err := os.Stat(w.path("site.pem.ocsp")); !os.IsNotExist(err) {
+		t.Errorf("a staple was placed: %v", err)
+	}
+	if w.told.count() != 0 {
+		t.Error("the hook was told")
+	}
+}
