@@ -16,10 +16,7 @@ func (p *play) refreshed() {
 	}
 	p.end(watches)
 	p.Down()
-	if err := p.server.Stop(); err != nil {
-		p.T.Logf("%s: %v", p.server.name, err)
-	}
-	p.serve()
+	p.restart()
 	p.see(Good, first)
 }
 
@@ -28,31 +25,45 @@ func (p *play) refreshed() {
 func (p *play) renewed() {
 	p.begin(p.Short)
 	watches := p.watch()
-	agent := p.Agent()
-	p.see(Good, time.Time{})
-	p.deploy(p.Short)
-	p.see(Good, time.Time{})
-	if err := agent.Stop(); err != nil {
-		p.T.Errorf("restaple run: %v", err)
+	if !p.Restarts {
+		agent := p.Agent()
+		p.see(Good, time.Time{})
+		p.deploy(p.Short)
+		p.see(Good, time.Time{})
+		if err := agent.Stop(); err != nil {
+			p.T.Errorf("restaple run: %v", err)
+		}
 	}
-
-	p.deploy(p.Short)
-	p.Refresh(0)
-	p.reload()
+	p.renew(0)
 	p.see(Good, time.Time{})
-
 	p.Down()
-	p.deploy(p.Short)
-	p.Refresh(1)
-	p.reload()
+	p.renew(1)
 	p.see(p.WhenRenewedUnanswered, time.Time{})
 	p.end(watches)
 }
 
-func (p *play) reload() {
-	if p.Reload != nil {
+// renew does what a deploy hook does. The code is what `restaple refresh` has
+// to end with.
+func (p *play) renew(code int) {
+	p.T.Helper()
+	if p.Restarts {
+		_ = p.server.Stop() // how it takes SIGTERM is its own affair
+	}
+	p.deploy(p.Short)
+	p.Refresh(code)
+	switch {
+	case p.Restarts:
+		p.serve()
+	case p.Reload != nil:
 		p.Reload(p.Stage, p.server)
 	}
+}
+
+// restart stops the server and starts it again.
+func (p *play) restart() {
+	p.T.Helper()
+	_ = p.server.Stop()
+	p.serve()
 }
 
 // revoked: the responder says that the certificates are revoked.
@@ -78,9 +89,6 @@ func (p *play) ended() {
 	p.Agent()
 	p.see(p.WhenEnded, time.Time{})
 	p.end(watches)
-	if err := p.server.Stop(); err != nil {
-		p.T.Logf("%s: %v", p.server.name, err)
-	}
-	p.serve()
+	p.restart()
 	p.see(p.WhenEnded, time.Time{})
 }
