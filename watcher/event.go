@@ -28,7 +28,7 @@ func (r *runner) event(ctx context.Context, e fsnotify.Event) {
 			r.touch(everywhere)
 		}
 		for _, cert := range p.links[name] {
-			r.changed(cert)
+			r.about(cert)
 		}
 		for _, named := range p.names {
 			r.entry(ctx, filepath.Join(named, name), e.Op)
@@ -57,34 +57,33 @@ func (r *runner) ended(w *watched) {
 
 // entry is for an event at a path as a source, or the user, names it.
 func (r *runner) entry(ctx context.Context, path string, op fsnotify.Op) {
-	dir, name := filepath.Split(path)
 	if r.o.StapleOf != nil {
 		if cert, ok := r.o.StapleOf(path); ok {
 			r.changed(cert)
 			return
 		}
 	}
+	r.about(path)
+	if op.Has(fsnotify.Create|fsnotify.Chmod) && len(r.sources.covering(path)) > 0 {
+		if stat, err := statOf(path); err == nil && isDir(&stat) {
+			r.enter(ctx, path)
+		}
+	}
+}
+
+// about finds the certificates that may have become others with a file, which
+// may be a certificate itself.
+func (r *runner) about(path string) {
+	dir, name := filepath.Split(path)
 	switch {
-	case name == "..data": // a Kubernetes volume: all its files change at once
-		r.list(dir)
-		return
 	case name == "chain.pem" || name == "ca.crt": // every certificate here may need it
 		r.list(dir)
-		return
 	case filepath.Ext(name) == ".ocsp":
 		r.changed(strings.TrimSuffix(path, ".ocsp"))
 	case filepath.Ext(name) == ".issuer":
 		r.issuer(strings.TrimSuffix(path, ".issuer"))
 	}
 	r.changed(path)
-	if op.Has(fsnotify.Remove|fsnotify.Rename) && r.terrain.visited[path] {
-		r.touch(everywhere) // with all that was in it
-	}
-	if op.Has(fsnotify.Create|fsnotify.Chmod) && len(r.sources.covering(path)) > 0 {
-		if stat, err := statOf(path); err == nil && isDir(&stat) {
-			r.enter(ctx, path)
-		}
-	}
 }
 
 // issuer is for a file with an issuer: path is its name without .issuer, and

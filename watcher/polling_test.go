@@ -10,10 +10,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// limited runs a test again in a user namespace of its own, where the limits
-// of inotify can be set without taking anything from others.
+// limited runs a test again in namespaces of its own, where it may limit
+// inotify, and mount, without taking anything from others.
 func limited(t *testing.T) (inside bool) {
 	t.Helper()
 	if os.Getenv("RESTAPLE_TEST_INSIDE") == t.Name() {
@@ -22,7 +24,7 @@ func limited(t *testing.T) (inside bool) {
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
 	cmd.Env = append(os.Environ(), "RESTAPLE_TEST_INSIDE="+t.Name())
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  syscall.CLONE_NEWUSER,
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
 		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
 		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
 	}
@@ -33,9 +35,9 @@ func limited(t *testing.T) (inside bool) {
 	case bytes.Contains(out, []byte("--- FAIL")) || bytes.Contains(out, []byte("panic:")):
 		t.Errorf("in a user namespace: %v\n%s", err, out)
 	case slices.Contains(strings.Split(os.Getenv("RESTAPLE_TEST_REQUIRE"), ","), "userns"):
-		t.Fatalf("needs a user namespace to limit inotify in: %v\n%s", err, out)
+		t.Fatalf("needs a user namespace: %v\n%s", err, out)
 	default:
-		t.Skipf("needs a user namespace to limit inotify in: %v\n%s", err, out)
+		t.Skipf("needs a user namespace: %v\n%s", err, out)
 	}
 	return false
 }
@@ -110,6 +112,29 @@ func (r *receiver) untilWatching() {
 		case <-time.After(10 * time.Millisecond): // Run takes a moment to try again
 		case <-deadline:
 			r.t.Fatal("is polling although it could watch")
+		}
+	}
+}
+
+// The kernel has one watch for a directory, whatever the names it has.
+func TestABindMountIsTheSameDirectory(t *testing.T) {
+	if !limited(t) {
+		return
+	}
+	dir := t.TempDir()
+	write(t, dir+"/a/x.pem", "x")
+	if err := os.Mkdir(dir+"/b", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount(dir+"/a", dir+"/b", "", unix.MS_BIND, ""); err != nil {
+		t.Skipf("mount: %v", err)
+	}
+	defer unix.Unmount(dir+"/b", unix.MNT_DETACH)
+	r := start(t, Options{Sources: []Source{{Path: dir + "/a"}, {Path: dir + "/b"}}})
+	for range 2 {
+		replace(t, dir+"/a/x.pem", "y")
+		if !slices.Contains(r.path(dir+"/a/x.pem"), dir+"/b/x.pem") {
+			r.path(dir + "/b/x.pem")
 		}
 	}
 }

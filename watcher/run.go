@@ -17,19 +17,8 @@ import (
 // will not watch, All comes every PollInterval: see Polling. A receiver that
 // is busy loses nothing: changes are kept together until it takes them.
 func (w *Watcher) Run(ctx context.Context, changes chan<- Change) error {
-	r := &runner{
-		Watcher:  w,
-		terrain:  newTerrain(),
-		settling: newSettling(w.o.Settle),
-		timer:    time.NewTimer(time.Hour),
-		again:    time.NewTimer(w.o.Rescan),
-	}
-	r.timer.Stop()
-	defer r.timer.Stop()
-	defer r.again.Stop()
-	r.kernel.open()
-	defer r.kernel.close()
-	defer w.setPolling("")
+	r := w.newRunner()
+	defer r.close()
 	r.judge()
 	for {
 		var out chan<- Change
@@ -72,6 +61,25 @@ type runner struct {
 	outbox   outbox
 	timer    *time.Timer // for what is settling
 	again    *time.Timer // for the next rescan
+}
+
+func (w *Watcher) newRunner() *runner {
+	r := &runner{
+		Watcher:  w,
+		terrain:  newTerrain(),
+		settling: newSettling(w.o.Settle),
+		timer:    time.NewTimer(w.o.Settle),
+		again:    time.NewTimer(w.o.Rescan),
+	}
+	r.kernel.open()
+	return r
+}
+
+func (r *runner) close() {
+	r.timer.Stop()
+	r.again.Stop()
+	r.kernel.close()
+	r.setPolling("")
 }
 
 func (r *runner) settled() {

@@ -178,6 +178,10 @@ func TestEventsNameTheCertificate(t *testing.T) {
 		{"ca.crt changed beside a file", Source{Path: "c/tls.crt"}, []string{"c/tls.crt", "c/ca.crt"}, func(t *testing.T, dir string) {
 			replace(t, dir+"/c/ca.crt", "y")
 		}, "c/tls.crt"},
+		{"the issuer behind a link came", Source{Path: "live", Recursive: true},
+			[]string{"live/x/cert.pem", "archive/README", "live/x/chain.pem@../../archive/chain1.pem"}, func(t *testing.T, dir string) {
+				write(t, dir+"/archive/chain1.pem", "x")
+			}, "live/x/cert.pem"},
 		{"a new directory", Source{Path: "c", Recursive: true}, []string{"c/x.pem"}, func(t *testing.T, dir string) {
 			write(t, dir+"/c/a/b/c/d/new.pem", "x")
 		}, "c/a/b/c/d/new.pem"},
@@ -387,8 +391,7 @@ func TestChangesWaitForABusyReceiver(t *testing.T) {
 }
 
 func TestLostEventsMeanAll(t *testing.T) {
-	w := newWatcher(t, Options{Sources: []Source{{Path: t.TempDir()}}})
-	r := &runner{Watcher: w, settling: newSettling(w.o.Settle), timer: time.NewTimer(time.Hour)}
+	r := runnerAt(t, Source{Path: t.TempDir()})
 	r.failed(fsnotify.ErrEventOverflow)
 	r.outbox.add(slices.Collect(maps.Keys(r.settling.paths)))
 	if !r.outbox.change.All {

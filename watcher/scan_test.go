@@ -57,7 +57,8 @@ func messy(t *testing.T) string {
 	for _, path := range []string{
 		"c/site.pem", "c/site.pem.ocsp", "c/site.key", "c/site.pem.rsa", "c/.hidden.pem", "c/notes.txt",
 		"c/a/deep.pem", "c/a/b/deeper.pem", "c/.git/x.pem", "other/o.pem", "other/sub/p.pem",
-		"vol/..2026_01/tls.crt", "vol/..2026_01/tls.key", "live/x/README",
+		"vol/..2026_01/tls.crt", "vol/..2026_01/tls.key", "live/x/README", "third/q.pem",
+		"literal/*.example.com.pem", "literal/a[1].pem",
 	} {
 		write(t, at(path), "x")
 	}
@@ -69,6 +70,7 @@ func messy(t *testing.T) string {
 	link(t, "../other", at("c/linked"))
 	link(t, "..", at("c/a/up"))
 	link(t, "../c", at("other/back"))
+	link(t, "../third", at("other/third"))
 	link(t, "nowhere", at("c/dangling.pem"))
 	link(t, "self.pem", at("c/self.pem"))
 	write(t, at("c/huge.pem"), strings.Repeat("x", chain.MaxSize+1))
@@ -102,6 +104,8 @@ func TestScanFindsTheFilesOfASource(t *testing.T) {
 			"c/a/b/deeper.pem", "c/a/deep.pem", "c/linked/o.pem", "c/linked/sub/p.pem", "c/site.pem",
 		}},
 		{"braces over a slash", Source{Path: "c/{a/b,a}/*.pem"}, []string{"c/a/b/deeper.pem", "c/a/deep.pem"}},
+		{"a name like a glob", Source{Path: "literal/*.example.com.pem"}, []string{"literal/*.example.com.pem"}},
+		{"a name like a class", Source{Path: "literal/a[1].pem"}, []string{"literal/a[1].pem"}},
 		{"a glob without a match", Source{Path: "c/*.der"}, nil},
 	}
 	for _, test := range tests {
@@ -135,7 +139,7 @@ func TestLookSeesWhatScanSees(t *testing.T) {
 	for _, s := range []Source{
 		{Path: "c"}, {Path: "c", Recursive: true}, {Path: "c/site.key"}, {Path: "c/huge.pem"}, {Path: "c/missing.pem"},
 		{Path: "vol", Recursive: true}, {Path: "live", Recursive: true}, {Path: "other", Recursive: true},
-		{Path: "c/**/*.pem"}, {Path: "**/*"}, {Path: "live/*/cert.pem"}, {Path: "c/linked"}, {Path: "c/a/up"},
+		{Path: "c/**/*.pem"}, {Path: "**/*"}, {Path: "live/*/cert.pem"}, {Path: "c/linked"}, {Path: "c/a/up"}, {Path: "literal/*.example.com.pem"}, {Path: "literal/a[1].pem"}, {Path: "**/third/*.pem"},
 		{Path: "c/a/up", Recursive: true},
 	} {
 		all = append(all, Source{Path: filepath.Join(dir, s.Path), Recursive: s.Recursive})

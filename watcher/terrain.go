@@ -14,7 +14,6 @@ import (
 // are found in, and those their symbolic links lead through.
 type terrain struct {
 	places   map[string]*place // by the directory's path without symbolic links
-	visited  map[string]bool   // the names of all places
 	resolved map[string]bool   // certificates whose links are in it
 	walks    uint64            // Watcher.walks when it was begun
 	edits    int               // how often something was added
@@ -36,11 +35,7 @@ type place struct {
 }
 
 func newTerrain() *terrain {
-	return &terrain{
-		places:   make(map[string]*place),
-		visited:  make(map[string]bool),
-		resolved: make(map[string]bool),
-	}
+	return &terrain{places: make(map[string]*place), resolved: make(map[string]bool)}
 }
 
 func (t *terrain) at(real string) *place {
@@ -55,7 +50,6 @@ func (t *terrain) at(real string) *place {
 // visit notes that files are found in a directory.
 func (t *terrain) visit(real, name string) {
 	p := t.at(real)
-	t.visited[name] = true
 	if !slices.Contains(p.names, name) {
 		p.names = append(p.names, name)
 		t.edits++
