@@ -60,7 +60,7 @@ func TestWithdrawing(t *testing.T) {
 		"generic":       {Ending: Remove, Renewed: Remove, Revoked: Remove, Damaged: Remove},
 		"nginx":         {Ending: Placeholder, Renewed: Placeholder, Revoked: Placeholder, Damaged: Placeholder, Absent: Placeholder},
 		"haproxy":       {Ending: Leave, Renewed: Leave, Revoked: Remove, Damaged: Remove},
-		"lighttpd":      {Ending: Leave, Renewed: Remove, Revoked: Remove, Damaged: Remove},
+		"lighttpd":      {Ending: Remove, Renewed: Remove, Revoked: Remove, Damaged: Remove},
 		"hitch":         nil,
 		"exim":          {Ending: Remove, Renewed: Remove, Revoked: Remove, Damaged: Remove},
 		"trafficserver": {Ending: Remove, Renewed: Remove, Revoked: Remove, Damaged: Remove},
