@@ -15,8 +15,11 @@ func envoy() *Profile {
 		Template: DefaultTemplate,
 	}
 	p.accept = func(s *staple.Staple, _ time.Time) error {
-		if s.Singles != 1 {
+		switch {
+		case s.Singles != 1:
 			return p.refuse("it refuses a response with %d SingleResponses, it wants exactly one", s.Singles)
+		case s.NextUpdate.IsZero():
+			return p.refuse("it takes a response without nextUpdate for expired")
 		}
 		return nil
 	}

@@ -31,7 +31,7 @@ func TestWhatServersRefuse(t *testing.T) {
 		{name: "good"},
 		{name: "two SingleResponses", change: func(s *staple.Staple) { s.Singles = 2 }, refused: []string{"haproxy", "envoy"}},
 		{name: "SHA-256 CertID", change: func(s *staple.Staple) { s.Hash = crypto.SHA256 }, refused: []string{"haproxy", "hitch"}},
-		{name: "no nextUpdate", change: func(s *staple.Staple) { s.NextUpdate = time.Time{} }, refused: []string{"haproxy"}},
+		{name: "no nextUpdate", change: func(s *staple.Staple) { s.NextUpdate = time.Time{} }, refused: []string{"haproxy", "envoy"}},
 		{name: "300 s left", change: func(s *staple.Staple) { s.NextUpdate = noon.Add(300 * time.Second) }, refused: []string{"haproxy"}},
 		{name: "301 s left", change: func(s *staple.Staple) { s.NextUpdate = noon.Add(301 * time.Second) }},
 		{name: "revoked", change: func(s *staple.Staple) { s.Status = staple.Revoked }, refused: []string{"hitch", "exim"}},

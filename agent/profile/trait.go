@@ -20,42 +20,42 @@ type Trait string
 
 // Every trait there is.
 const (
-	Blank         Trait = "empty"        // no octets
-	PEM           Trait = "pem"          // text, where every server but one wants DER
-	Garbage       Trait = "garbage"      // does not parse
-	Trailing      Trait = "trailing"     // octets after the response
-	TryLater      Trait = "try-later"    // the responder said so; the placeholder does
-	Unstapled     Trait = "unstapled"    // try-later, and the leaf demands a staple
-	ErrorStatus   Trait = "error-status" // another responseStatus than successful
-	Mismatch      Trait = "mismatch"     // about another certificate
-	NotAuthorized Trait = "not-authorized"
-	BadSignature  Trait = "bad-signature"
-	Critical      Trait = "critical-extension"
-	BadWindow     Trait = "bad-window"      // nextUpdate before thisUpdate
-	Future        Trait = "future"          // thisUpdate up to a day ahead
-	FarFuture     Trait = "far-future"      // more than a day ahead
-	Expired       Trait = "expired"         // nextUpdate has passed
-	Ending        Trait = "ending-soon"     // less than five minutes are left
-	SaysUnknown   Trait = "unknown"         // status
-	SaysRevoked   Trait = "revoked"         // status
-	OddProduced   Trait = "bad-produced-at" // not within the leaf's validity
-	LeafEnded     Trait = "leaf-expired"    // the leaf's own time is over
-	Multi         Trait = "multi"           // several SingleResponses
-	SHA256ID      Trait = "sha256-certid"   // a CertID that is not hashed with SHA-1
-	NoNextUpdate  Trait = "no-next-update"
-	Old           Trait = "old"      // thisUpdate more than seven days ago
-	Over10K       Trait = "over-10k" // more than Traffic Server reads
-	Over16K       Trait = "over-16k" // more than HAProxy reads and OpenSSL clients take
-	Good          Trait = "good"     // nothing is wrong with it
+	blank         Trait = "empty"        // no octets
+	asText        Trait = "pem"          // text, where every server but one wants DER
+	garbage       Trait = "garbage"      // does not parse
+	trailing      Trait = "trailing"     // octets after the response
+	tryLater      Trait = "try-later"    // the responder said so; the placeholder does
+	unstapled     Trait = "unstapled"    // try-later, and the leaf demands a staple
+	errorStatus   Trait = "error-status" // another responseStatus than successful
+	mismatch      Trait = "mismatch"     // about another certificate
+	notAuthorized Trait = "not-authorized"
+	badSignature  Trait = "bad-signature"
+	critical      Trait = "critical-extension"
+	badWindow     Trait = "bad-window"      // nextUpdate before thisUpdate
+	future        Trait = "future"          // thisUpdate up to a day ahead
+	farFuture     Trait = "far-future"      // more than a day ahead
+	expired       Trait = "expired"         // nextUpdate has passed
+	endingSoon    Trait = "ending-soon"     // less than five minutes are left
+	saysUnknown   Trait = "unknown"         // status
+	saysRevoked   Trait = "revoked"         // status
+	oddProduced   Trait = "bad-produced-at" // not within the leaf's validity
+	leafEnded     Trait = "leaf-expired"    // the leaf's own time is over
+	multi         Trait = "multi"           // several SingleResponses
+	sha256ID      Trait = "sha256-certid"   // a CertID that is not hashed with SHA-1
+	noNextUpdate  Trait = "no-next-update"
+	old           Trait = "old"      // thisUpdate more than seven days ago
+	over10K       Trait = "over-10k" // more than Traffic Server reads
+	over16K       Trait = "over-16k" // more than HAProxy reads and OpenSSL clients take
+	good          Trait = "good"     // nothing is wrong with it
 )
 
 // Traits returns every trait there is. Where a reader reacts to several of
 // them equally, the earlier one is what it says.
 func Traits() []Trait {
 	return []Trait{
-		Blank, PEM, Garbage, Unstapled, TryLater, ErrorStatus, Mismatch, NotAuthorized, BadSignature, Critical,
-		BadWindow, SaysRevoked, SaysUnknown, Expired, FarFuture, Future, OddProduced, LeafEnded,
-		Multi, SHA256ID, NoNextUpdate, Over16K, Over10K, Trailing, Ending, Old, Good,
+		blank, asText, garbage, unstapled, tryLater, errorStatus, mismatch, notAuthorized, badSignature, critical,
+		badWindow, saysRevoked, saysUnknown, expired, farFuture, future, oddProduced, leafEnded,
+		multi, sha256ID, noNextUpdate, over16K, over10K, trailing, endingSoon, old, good,
 	}
 }
 
@@ -73,7 +73,7 @@ func TraitsOf(der []byte, c *chain.Chain, now time.Time) []Trait {
 	}
 	found := traitsOf(der, c, now)
 	if len(found) == 0 {
-		return []Trait{Good}
+		return []Trait{good}
 	}
 	order := Traits()
 	slices.SortFunc(found, func(a, b Trait) int { return slices.Index(order, a) - slices.Index(order, b) })
@@ -83,31 +83,31 @@ func TraitsOf(der []byte, c *chain.Chain, now time.Time) []Trait {
 func traitsOf(der []byte, c *chain.Chain, now time.Time) []Trait {
 	switch {
 	case len(der) == 0:
-		return []Trait{Blank}
+		return []Trait{blank}
 	case bytes.HasPrefix(bytes.TrimSpace(der), []byte("-----BEGIN ")):
-		return []Trait{PEM}
+		return []Trait{asText}
 	}
 	var found []Trait
 	if n := first(der); n > 0 && n < len(der) {
 		der = der[:n]
-		found = append(found, Trailing)
+		found = append(found, trailing)
 	}
 	if len(der) > trafficserverMaxBytes {
-		found = append(found, Over10K)
+		found = append(found, over10K)
 	}
 	if len(der) > haproxyMaxBytes {
-		found = append(found, Over16K)
+		found = append(found, over16K)
 	}
 	s, err := staple.Verify(der, c, now, staple.Options{})
 	if e, ok := errors.AsType[*staple.Error](err); ok {
 		found = append(found, ofError(e, c.Leaf, now)...)
 		s = e.Statement
 		if s == nil && !e.ThisUpdate.IsZero() {
-			s = inItsTime(der, c, e.ThisUpdate)
+			s = inItsTime(der, c, e)
 		}
 	}
-	if slices.Contains(found, Garbage) {
-		return []Trait{Garbage} // what follows it is garbage, too
+	if slices.Contains(found, garbage) {
+		return []Trait{garbage} // what follows it is garbage, too
 	}
 	if s != nil {
 		found = append(found, ofStaple(s, now)...)
@@ -126,7 +126,11 @@ func first(der []byte) int {
 }
 
 // inItsTime reads what a response says that is authentic, but out of its time.
-func inItsTime(der []byte, c *chain.Chain, then time.Time) *staple.Staple {
+func inItsTime(der []byte, c *chain.Chain, e *staple.Error) *staple.Staple {
+	then := e.ThisUpdate
+	if last := e.NextUpdate.Add(-time.Second); last.After(then) {
+		then = last // responders may have produced it after thisUpdate
+	}
 	s, err := staple.Verify(der, c, then, staple.Options{})
 	if e, ok := errors.AsType[*staple.Error](err); ok {
 		return e.Statement
@@ -138,34 +142,34 @@ func inItsTime(der []byte, c *chain.Chain, then time.Time) *staple.Staple {
 func ofError(e *staple.Error, leaf *chain.Leaf, now time.Time) []Trait {
 	switch e.Reason {
 	case staple.Malformed:
-		return []Trait{Garbage}
+		return []Trait{garbage}
 	case staple.ResponderError:
 		switch {
 		case e.ResponderStatus != "tryLater":
-			return []Trait{ErrorStatus}
+			return []Trait{errorStatus}
 		case leaf.MustStaple:
-			return []Trait{TryLater, Unstapled}
+			return []Trait{tryLater, unstapled}
 		}
-		return []Trait{TryLater}
+		return []Trait{tryLater}
 	case staple.NoMatch, staple.WrongIssuer:
-		return []Trait{Mismatch}
+		return []Trait{mismatch}
 	case staple.NotAuthorized:
-		return []Trait{NotAuthorized}
+		return []Trait{notAuthorized}
 	case staple.BadSignature, staple.WeakAlgorithm:
-		return []Trait{BadSignature}
+		return []Trait{badSignature}
 	case staple.CriticalExtension:
-		return []Trait{Critical}
+		return []Trait{critical}
 	case staple.BadWindow:
-		return []Trait{BadWindow}
+		return []Trait{badWindow}
 	case staple.BadProducedAt:
-		return []Trait{OddProduced}
+		return []Trait{oddProduced}
 	case staple.NotYetValid:
 		return []Trait{ofFuture(e.ThisUpdate, now)}
 	case staple.Expired:
 		if now.After(leaf.NotAfter) && e.NextUpdate.After(now) {
-			return []Trait{LeafEnded}
+			return []Trait{leafEnded}
 		}
-		return []Trait{Expired}
+		return []Trait{expired}
 	}
 	return nil // revoked and unknown are statuses, and too large a size
 }
@@ -173,11 +177,11 @@ func ofError(e *staple.Error, leaf *chain.Leaf, now time.Time) []Trait {
 func ofFuture(thisUpdate, now time.Time) Trait {
 	switch {
 	case thisUpdate.IsZero(): // it is producedAt that is ahead
-		return OddProduced
+		return oddProduced
 	case thisUpdate.After(now.Add(aDay)):
-		return FarFuture
+		return farFuture
 	}
-	return Future
+	return future
 }
 
 // ofStaple maps what a verified response says to traits.
@@ -188,13 +192,13 @@ func ofStaple(s *staple.Staple, now time.Time) []Trait {
 			found = append(found, t)
 		}
 	}
-	add(s.Status == staple.Revoked, SaysRevoked)
-	add(s.Status == staple.Unknown, SaysUnknown)
-	add(s.Singles > 1, Multi)
-	add(s.Hash != crypto.SHA1, SHA256ID)
-	add(s.NextUpdate.IsZero(), NoNextUpdate)
+	add(s.Status == staple.Revoked, saysRevoked)
+	add(s.Status == staple.Unknown, saysUnknown)
+	add(s.Singles > 1, multi)
+	add(s.Hash != crypto.SHA1, sha256ID)
+	add(s.NextUpdate.IsZero(), noNextUpdate)
 	left := s.NextUpdate.Sub(now)
-	add(!s.NextUpdate.IsZero() && left > 0 && left <= haproxyMargin, Ending)
-	add(now.Sub(s.ThisUpdate) > oldDays, Old)
+	add(!s.NextUpdate.IsZero() && left > 0 && left <= haproxyMargin, endingSoon)
+	add(now.Sub(s.ThisUpdate) > oldDays, old)
 	return found
 }
