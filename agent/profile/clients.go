@@ -31,11 +31,11 @@ func clients() []Reader {
 		{Ignores, "thisUpdate is more than seven days ago", []Trait{old}},
 		{Accepts, "", []Trait{multi, sha256ID, noNextUpdate, over16K, over10K, endingSoon, good}},
 	}}, {Name: "gnutls", Client: true, rules: []rule{
-		{Refuses, "as wget and git of Debian do: it does not parse", []Trait{blank, asText, garbage, trailing}},
-		{Refuses, "as wget and git of Debian do: it is old", []Trait{expired, badWindow}},
-		{Refuses, "as wget and git of Debian do: revoked", []Trait{saysRevoked}},
-		{Refuses, "as wget and git of Debian do: it is about another certificate", []Trait{mismatch}},
-		{Refuses, "as wget and git of Debian do: the signature does not verify", []Trait{notAuthorized, badSignature}},
+		{Refuses, "it does not parse" + asDebian, []Trait{blank, asText, garbage, trailing}},
+		{Refuses, "it is old" + asDebian, []Trait{expired, badWindow}},
+		{Refuses, "revoked" + asDebian, []Trait{saysRevoked}},
+		{Refuses, "it is about another certificate" + asDebian, []Trait{mismatch}},
+		{Refuses, "the signature does not verify" + asDebian, []Trait{notAuthorized, badSignature}},
 		{Refuses, "the certificate demands a staple", []Trait{unstapled}},
 		{Refuses, "the certificate itself has expired", []Trait{leafEnded}},
 		{Ignores, own, []Trait{tryLater, errorStatus}},
@@ -56,5 +56,7 @@ func clients() []Reader {
 			noNextUpdate, over16K, over10K, endingSoon, old, good}},
 	}}}
 }
+
+const asDebian = ", for wget and git of Debian too"
 
 const curlRefuses = "with --cert-status; without it, curl does not look"

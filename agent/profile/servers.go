@@ -8,7 +8,7 @@ func servers() []Reader {
 	const unread = "it does not parse: "
 	return []Reader{{Name: "nginx", rules: []rule{
 		{Fails, unread + "no start, and a reload changes nothing", []Trait{blank, asText, garbage}},
-		{Serves, "for ever: it never looks at nextUpdate", []Trait{expired}},
+		{Serves, "for ever, since it never looks at nextUpdate", []Trait{expired}},
 		{Serves, "without the octets that follow it", []Trait{trailing}},
 		{Serves, "it never looks at nextUpdate, so reload it in time", []Trait{endingSoon}},
 		{Serves, "it verifies nothing", []Trait{tryLater, unstapled, errorStatus, mismatch, notAuthorized, badSignature, critical, badWindow,
@@ -55,7 +55,7 @@ func servers() []Reader {
 	}}, {Name: "trafficserver", rules: []rule{
 		{Ignores, unread + "a line in the log", []Trait{blank, asText, garbage}},
 		{Ignores, "it reads at most 10240 octets", []Trait{over16K, over10K}},
-		{Serves, "for ever: it never looks at nextUpdate", []Trait{expired}},
+		{Serves, "for ever, since it never looks at nextUpdate", []Trait{expired}},
 		{Serves, "it never looks at nextUpdate, so reload it in time", []Trait{endingSoon}},
 		{Serves, "it verifies nothing", []Trait{tryLater, unstapled, errorStatus, mismatch, notAuthorized, badSignature, critical, badWindow,
 			saysRevoked, saysUnknown, farFuture, future, oddProduced, leafEnded}},

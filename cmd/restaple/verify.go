@@ -8,10 +8,12 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/restaple/restaple/agent/profile"
 	"github.com/restaple/restaple/agent/staple"
 	"github.com/restaple/restaple/watcher/chain"
 )
@@ -19,6 +21,7 @@ import (
 type verifyFlags struct {
 	cert, issuer, response, at, output string
 	strict                             bool
+	readers                            []string
 }
 
 func newVerifyCommand() *cobra.Command {
@@ -28,9 +31,18 @@ func newVerifyCommand() *cobra.Command {
 		Short: "Verify an OCSP response for a certificate, offline",
 		Long: `Verify an OCSP response (DER) by the rules that restaple goes by before it
 places a staple. The first line says the result: good and until when, or the
-reason why the response is no staple.`,
+reason why the response is no staple.
+
+With --for it also says what servers would do with a file that holds the
+response, and what clients would do if it were stapled: serves, ignores or
+fails; accepts, ignores or refuses. What they do was measured, Firefox's,
+Chromium's and Envoy's ways are known from their source. The exit code is
+about the response alone.
+
+Servers and clients: ` + strings.Join(profile.ReaderNames(), ", ") + `.`,
 		Example: `  restaple verify --cert site.pem --response site.pem.ocsp
-  restaple verify --cert leaf.pem --issuer ca.pem --response answer.der --at 2026-01-02T15:04:05Z`,
+  restaple verify --cert leaf.pem --issuer ca.pem --response answer.der --at 2026-01-02T15:04:05Z
+  restaple verify --cert site.pem --response site.pem.ocsp --for haproxy,firefox`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return verify(cmd.OutOrStdout(), f) },
 	}
@@ -40,29 +52,12 @@ reason why the response is no staple.`,
 	flags.StringVar(&f.response, "response", "", "OCSP response `file`, DER")
 	flags.StringVar(&f.at, "at", "", "verify as of this `time` (RFC 3339) instead of now")
 	flags.BoolVar(&f.strict, "strict", false, "refuse SHA-1 signatures")
+	flags.StringSliceVar(&f.readers, "for", nil, "say what these servers and clients would do with it: comma-separated `names`, or all")
 	flags.StringVarP(&f.output, "output", "o", "text", "output `format`: text or json")
 	for _, name := range []string{"cert", "response"} {
 		_ = cmd.MarkFlagRequired(name) // fails only for a flag that does not exist
 	}
 	return cmd
-}
-
-// verdict is what `verify -o json` prints. It is a public interface.
-type verdict struct {
-	OK               bool      `json:"ok"`
-	Reason           string    `json:"reason,omitempty"`
-	Detail           string    `json:"detail,omitempty"`
-	Status           string    `json:"status,omitempty"`
-	ThisUpdate       time.Time `json:"this_update,omitzero"`
-	NextUpdate       time.Time `json:"next_update,omitzero"`
-	ProducedAt       time.Time `json:"produced_at,omitzero"`
-	Expires          time.Time `json:"expires,omitzero"`
-	Signer           string    `json:"signer,omitempty"`
-	Delegated        bool      `json:"delegated,omitempty"`
-	CertIDHash       string    `json:"certid_hash,omitempty"`
-	RevokedAt        time.Time `json:"revoked_at,omitzero"`
-	RevocationReason string    `json:"revocation_reason,omitempty"`
-	Warnings         []string  `json:"warnings,omitempty"`
 }
 
 func verify(w io.Writer, f verifyFlags) error {
@@ -77,6 +72,10 @@ func verify(w io.Writer, f verifyFlags) error {
 	if f.output != "text" && f.output != "json" {
 		return fmt.Errorf("--output %q is not text or json", f.output)
 	}
+	readers, err := profile.ReadersByName(f.readers)
+	if err != nil {
+		return fmt.Errorf("--for: %w", err)
+	}
 	c, err := chainOf(f.cert, f.issuer, now)
 	if err != nil {
 		return err
@@ -86,6 +85,7 @@ func verify(w io.Writer, f verifyFlags) error {
 		return err
 	}
 	v := judge(der, c, now, staple.Options{Strict: f.strict})
+	v.For = foresee(readers, der, c, now)
 	if f.output == "json" {
 		err = json.NewEncoder(w).Encode(v)
 	} else {
@@ -160,73 +160,4 @@ func readCertificates(path string) ([]*x509.Certificate, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return certs, nil
-}
-
-func judge(der []byte, c *chain.Chain, now time.Time, o staple.Options) verdict {
-	s, err := staple.Verify(der, c, now, o)
-	var v verdict
-	if e, ok := errors.AsType[*staple.Error](err); ok {
-		v.Reason, v.Detail = string(e.Reason), e.Detail
-		v.ThisUpdate, v.NextUpdate = e.ThisUpdate, e.NextUpdate
-		s = e.Statement
-	}
-	if s != nil {
-		v.Status, v.Signer, v.Delegated = string(s.Status), s.Signer, s.Delegated
-		v.ThisUpdate, v.NextUpdate, v.ProducedAt, v.Expires = s.ThisUpdate, s.NextUpdate, s.ProducedAt, s.Expires
-		v.RevokedAt, v.RevocationReason = s.RevokedAt, s.RevocationReason
-		v.CertIDHash, v.Warnings = s.Hash.String(), s.Warnings
-	}
-	v.OK = err == nil
-	return v
-}
-
-func (v verdict) print(w io.Writer) error {
-	first := fmt.Sprintf("%s: %s", v.Reason, v.Detail)
-	if v.OK {
-		first = fmt.Sprintf("good: a valid staple until %s", when(v.Expires))
-	}
-	return printLines(w, append([]string{first}, v.details()...))
-}
-
-// details are the lines below the first one.
-func (v verdict) details() []string {
-	var lines []string
-	line := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
-	if !v.ThisUpdate.IsZero() {
-		line("  this update  %s", when(v.ThisUpdate))
-		line("  next update  %s", when(v.NextUpdate))
-	}
-	if v.Signer != "" {
-		kind := "the issuer itself"
-		if v.Delegated {
-			kind = "delegated"
-		}
-		line("  produced at  %s", when(v.ProducedAt))
-		line("  signer       %s (%s)", v.Signer, kind)
-		line("  CertID hash  %s", v.CertIDHash)
-	}
-	if !v.RevokedAt.IsZero() {
-		line("  revoked at   %s %s", when(v.RevokedAt), v.RevocationReason)
-	}
-	for _, warning := range v.Warnings {
-		line("  warning      %s", warning)
-	}
-	return lines
-}
-
-func printLines(w io.Writer, lines []string) error {
-	for _, l := range lines {
-		if _, err := fmt.Fprintln(w, l); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// when prints a time for people, in the form that openssl and logs have too.
-func when(t time.Time) string {
-	if t.IsZero() {
-		return "none"
-	}
-	return t.UTC().Format(time.RFC3339)
 }
