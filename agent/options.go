@@ -63,6 +63,10 @@ type Options struct {
 
 	Held []Held // servers to compare with the disk
 
+	// Index is kept up to date with what is looked after, for whoever
+	// answers requests about it. With it there may be no Groups. May be nil.
+	Index *Index
+
 	// Ignore leaves certificates out although a group names them. May be nil.
 	Ignore func(path string) bool
 
@@ -107,7 +111,7 @@ type asker interface {
 
 func (o *Options) check() error {
 	switch {
-	case len(o.Groups) == 0:
+	case len(o.Groups) == 0 && o.Index == nil:
 		return errors.New("nothing to look after: no certificates are named")
 	case o.Client == nil || o.Log == nil:
 		return errors.New("an agent needs a client and a log")

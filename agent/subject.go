@@ -89,6 +89,7 @@ func (a *Agent) take(t *target, o observation, now time.Time) {
 		a.watchDir(filepath.Dir(t.staple))
 	}
 	a.attach(t, o.chain, now)
+	a.o.Index.put(t, &a.o.Groups[t.key.group])
 }
 
 // watchDir has staples watched that do not lie beside their certificates.
@@ -204,6 +205,7 @@ func (a *Agent) detach(t *target) {
 		return
 	}
 	t.sub, t.next = nil, nil
+	a.o.Index.put(t, nil)
 	s.targets = slices.DeleteFunc(s.targets, func(o *target) bool { return o == t })
 	if len(s.targets) == 0 {
 		s.at = time.Time{}
