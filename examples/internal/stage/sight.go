@@ -106,7 +106,7 @@ func kindOf(der []byte, leaf, issuer *x509.Certificate, now time.Time) (Kind, ti
 	switch {
 	case err != nil || r.Status == ocsp.Unknown || r.ThisUpdate.After(now):
 		return Wrong, time.Time{}
-	case !r.NextUpdate.After(now):
+	case now.After(r.NextUpdate.Add(time.Second)): // it was in time when it was sent
 		return Expired, r.ThisUpdate
 	case r.Status == ocsp.Revoked:
 		return Revoked, r.ThisUpdate

@@ -48,7 +48,7 @@ func TestSightsAreJudged(t *testing.T) {
 		{"none", nil, None},
 		{"placeholder", []byte{0x30, 0x03, 0x0a, 0x01, 0x03}, TryLater},
 		{"good", vouch(pki.Intermediate, leaf, -time.Hour, time.Hour, nil), Good},
-		{"expired", vouch(pki.Intermediate, leaf, -time.Hour, -time.Second, nil), Expired},
+		{"expired", vouch(pki.Intermediate, leaf, -time.Hour, -2*time.Second, nil), Expired},
 		{"of tomorrow", vouch(pki.Intermediate, leaf, time.Hour, 2*time.Hour, nil), Wrong},
 		{"revoked", vouch(pki.Intermediate, leaf, -time.Hour, time.Hour, func(r *lab.Response) { r.Singles[0].Status = lab.Revoked }), Revoked},
 		{"unknown", vouch(pki.Intermediate, leaf, -time.Hour, time.Hour, func(r *lab.Response) { r.Singles[0].Status = lab.Unknown }), Wrong},
