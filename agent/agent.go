@@ -66,6 +66,7 @@ type Agent struct {
 	elsewhere  sync.Map
 	stapleDirs map[string]bool // where they are
 	mu         sync.Mutex
+	explicit   map[string]bool        // paths that the user named as they are
 	keyTypes   map[nameInGroup]string // see noteKeyType
 	revived    []string               // responders that answer again; mu
 	slow       map[string]bool        // responders whose clock is far from ours
@@ -99,6 +100,7 @@ func New(o Options) (*Agent, error) {
 		ended:      make(chan struct{}),
 		slow:       make(map[string]bool),
 		keyTypes:   make(map[nameInGroup]string),
+		explicit:   make(map[string]bool),
 	}
 	a.host, _ = os.Hostname() // only a seed for jitter
 	lanes := o.Lanes
@@ -110,6 +112,7 @@ func New(o Options) (*Agent, error) {
 		for _, s := range g.Sources {
 			sources = append(sources, s)
 			a.groupOf = append(a.groupOf, i)
+			a.explicit[s.Path] = true // a directory is never a certificate
 		}
 		a.loaders = append(a.loaders, chain.NewLoader(chain.LoaderOptions{IssuerDirs: g.IssuerDirs}))
 		for _, q := range g.Hooks {

@@ -75,7 +75,11 @@ func (a *Agent) askAt(s *subject, now time.Time) time.Time {
 	case s.revived:
 		return s.askedAt.Add(time.Nanosecond)
 	case s.attempts > 0:
-		at = s.askedAt.Add(retryIn(s, worst, key))
+		in := retryIn(s, worst, key)
+		if !a.until.IsZero() {
+			in = min(in, waitingRetry(s.attempts)) // somebody is waiting
+		}
+		at = s.askedAt.Add(in)
 	case s.message == staple.Revoked:
 		at = s.askedAt.Add(schedule.NotNewerIn(worst.this, worst.ends, s.askedAt))
 	case need:
@@ -130,6 +134,12 @@ func retryIn(s *subject, worst disk, key uint64) time.Duration {
 		in = max(in, min(s.failure.retryAfter, most))
 	}
 	return in
+}
+
+// waitingRetry is the pause while RunOnce waits for everything to be well: a
+// server's start may hang on it.
+func waitingRetry(attempts int) time.Duration {
+	return min(30*time.Second, time.Second<<min(attempts-1, 5))
 }
 
 // refreshAt is when a good staple is renewed: about half-way to its end, at

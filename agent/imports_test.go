@@ -16,7 +16,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"watcher":         {"watcher/chain"},
 		"agent/staple":    {"watcher/chain"},
 		"agent/schedule":  {},
-		"agent/profile":   {"agent/staple"},
+		"agent/profile":   {"agent/staple", "watcher/chain"},
 		"agent/responder": {"watcher/chain"},
 		"agent/lab":       {},
 		"agent/config":    {"agent/profile", "agent/schedule", "hooks"},

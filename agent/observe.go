@@ -3,6 +3,7 @@ package agent
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"errors"
 	"io"
 	"io/fs"
@@ -117,6 +118,9 @@ func readStaple(path string, c *chain.Chain, now time.Time, v *staple.Verifier) 
 	case staple.IsPlaceholder(der):
 		d.kind = placeholder
 		return d
+	case isForeign(der):
+		d.kind = foreign
+		return d
 	case c.Issuer == nil:
 		d.kind = unverified
 		return d
@@ -131,6 +135,18 @@ func readStaple(path string, c *chain.Chain, now time.Time, v *staple.Verifier) 
 	}
 	d.kind, d.reason, d.this, d.next = invalid, e.Reason, e.ThisUpdate, e.NextUpdate
 	return d
+}
+
+// isForeign reports whether a file in a staple's place is what nobody could
+// mean to be replaced by a staple.
+func isForeign(content []byte) bool {
+	for _, label := range []string{"CERTIFICATE-----", "PRIVATE KEY-----"} {
+		if bytes.Contains(content, []byte(label)) {
+			return true
+		}
+	}
+	_, err := x509.ParseCertificate(content)
+	return err == nil
 }
 
 // reasonOf returns the *staple.Error that every failed verification is.

@@ -1,7 +1,9 @@
 package agent_test
 
 import (
+	"bytes"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -172,5 +174,37 @@ func TestDryRunChangesNothing(t *testing.T) {
 	}
 	if w.told.count() != 0 {
 		t.Error("the hook was told")
+	}
+}
+
+func TestTwoCertificatesForOneStapleAreToldApart(t *testing.T) {
+	w := newWorld(t)
+	w.group = func(g *agent.Group) { g.Template = "{dir}/one.ocsp" }
+	w.issue("a.pem", lab.IssueOptions{})
+	w.issue("b.pem", lab.IssueOptions{})
+	got := w.once("generic")
+	states := []agent.State{got["a.pem"].State, got["b.pem"].State}
+	slices.Sort(states)
+	if want := []agent.State{agent.Fresh, agent.PathConflict}; !slices.Equal(states, want) {
+		t.Errorf("states %v, want %v", states, want)
+	}
+}
+
+func TestStapleNeverReplacesACertificate(t *testing.T) {
+	w := newWorld(t)
+	w.group = func(g *agent.Group) { g.Template = "{dir}/other.pem" }
+	w.issue("a.pem", lab.IssueOptions{})
+	other := w.issue("other.pem", lab.IssueOptions{})
+	w.once("generic")
+	b, err := os.ReadFile(w.path("other.pem"))
+	if err != nil || !bytes.Equal(b, other.ChainPEM()) {
+		t.Errorf("other.pem is no longer the certificate: %v", err)
+	}
+	if err := os.Link(w.path("a.pem"), w.path("linked.der")); err != nil {
+		t.Fatal(err)
+	}
+	w.group = func(g *agent.Group) { g.Template = "{dir}/linked.der"; g.Sources[0].Path = w.path("a.pem") }
+	if got := w.once("generic")["a.pem"]; got.State != agent.PathConflict {
+		t.Errorf("a staple path that is the certificate by another name: %q, want path-conflict", got.State)
 	}
 }

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"encoding/hex"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -52,6 +53,14 @@ func (a *Agent) Hooks() []hooks.QueueState {
 	for i, q := range a.queues {
 		out[i] = q.State()
 	}
+	return out
+}
+
+// Problems says what could not be looked at, such as a path that is named and
+// not there. It may be called after RunOnce has returned.
+func (a *Agent) Problems() []string {
+	var out []string
+	a.onLoop(context.Background(), func() { out = slices.Sorted(maps.Values(a.problems)) })
 	return out
 }
 

@@ -65,7 +65,11 @@ func (a *Agent) take(t *target, o observation, now time.Time) {
 		return
 	case errors.Is(o.err, chain.ErrNotChain):
 		a.detach(t)
-		t.trouble, t.problem = notChain, ""
+		if a.explicit[t.key.path] {
+			a.setTrouble(t, unreadable, o.err.Error())
+		} else {
+			t.trouble, t.problem = notChain, ""
+		}
 		return
 	case o.err != nil:
 		a.detach(t)
@@ -77,18 +81,18 @@ func (a *Agent) take(t *target, o observation, now time.Time) {
 		a.setTrouble(t, conflict, fmt.Sprintf("its staple %s is already the staple of %s", t.staple, other.key.path))
 		return
 	}
-	if a.isCertificate(t) {
+	if t.disk.kind == foreign || a.isCertificate(t) {
 		a.detach(t)
-		a.setTrouble(t, conflict, fmt.Sprintf("its staple %s would replace a certificate", t.staple))
+		a.setTrouble(t, conflict, fmt.Sprintf("its staple %s would replace a certificate or a key", t.staple))
 		return
 	}
 	t.trouble, t.problem = none, ""
+	a.attach(t, o.chain, now)
 	a.byStaple[t.staple] = t
 	if t.staple != t.key.path+".ocsp" {
 		a.elsewhere.Store(t.staple, t.key.path)
 		a.watchDir(filepath.Dir(t.staple))
 	}
-	a.attach(t, o.chain, now)
 	a.o.Index.put(t, &a.o.Groups[t.key.group])
 }
 

@@ -75,6 +75,7 @@ const (
 	invalid                 // something that is no staple for the leaf
 	valid                   // verified; whether it is still in time depends on the clock
 	unverified              // a file, but no issuer to verify it with
+	foreign                 // a certificate or a private key: not ours to touch
 )
 
 // current reports whether the file holds a staple that says good and is in

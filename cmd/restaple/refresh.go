@@ -86,7 +86,7 @@ func refresh(cmd *cobra.Command, f refreshFlags, paths []string) error {
 	if err != nil && !isHook { // a failed hook is logged where it happens
 		log.Error("pass not finished", "err", err)
 	}
-	r := newReport(certs, time.Now())
+	r := newReport(certs, a.Problems(), time.Now())
 	if f.output == "json" {
 		if e := r.write(cmd.OutOrStdout(), "json"); e != nil {
 			return e
@@ -120,6 +120,9 @@ func unseen(paths []string, certs []agent.Certificate) string {
 // well in full.
 func (r report) summary(w io.Writer) error {
 	var out strings.Builder
+	for _, p := range r.Problems {
+		fmt.Fprintln(&out, p)
+	}
 	count := make(map[agent.State]int)
 	for _, c := range r.Certificates {
 		count[c.State]++

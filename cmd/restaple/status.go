@@ -43,7 +43,7 @@ last pass, has noted in the state directory.`,
 			if err != nil {
 				return &notOK{err.Error()}
 			}
-			r := newReport(certs, time.Now())
+			r := newReport(certs, a.Problems(), time.Now())
 			if err := r.write(cmd.OutOrStdout(), output); err != nil {
 				return err
 			}

@@ -18,10 +18,11 @@ type report struct {
 	At           time.Time           `json:"at"`
 	OK           bool                `json:"ok"`
 	Certificates []agent.Certificate `json:"certificates"`
+	Problems     []string            `json:"problems,omitempty"` // what could not be looked at
 }
 
-func newReport(certs []agent.Certificate, now time.Time) report {
-	r := report{At: now.UTC().Truncate(time.Second), OK: true, Certificates: certs}
+func newReport(certs []agent.Certificate, problems []string, now time.Time) report {
+	r := report{At: now.UTC().Truncate(time.Second), OK: len(problems) == 0, Certificates: certs, Problems: problems}
 	if certs == nil {
 		r.Certificates = []agent.Certificate{}
 	}
@@ -42,6 +43,11 @@ func (r report) write(w io.Writer, format string) error {
 }
 
 func (r report) table(w io.Writer) error {
+	for _, p := range r.Problems {
+		if _, err := fmt.Fprintln(w, p); err != nil {
+			return err
+		}
+	}
 	if len(r.Certificates) == 0 {
 		_, err := fmt.Fprintln(w, "no certificates found")
 		return err

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/restaple/restaple/agent"
 	"github.com/restaple/restaple/agent/config"
@@ -197,6 +198,10 @@ func (s *system) usualHook(p *profile.Profile, stateDir string) (*hooks.Queue, e
 	return queueOf(h, hooks.WhenRunning(p.Reload.Running, action, log), stateDir, log)
 }
 
+// haproxyTimeout is what a delivery to HAProxy gets at least: a hundred thousand
+// staples take a minute, and one that is cut off begins anew.
+const haproxyTimeout = 5 * time.Minute
+
 // haproxyQueue hands staples to a running HAProxy, at the first of the sockets
 // that is there. The server is also compared with the disk.
 func (s *system) haproxyQueue(h *config.Hook, sockets []string, stateDir string) (*hooks.Queue, error) {
@@ -220,7 +225,9 @@ func (s *system) haproxyQueue(h *config.Hook, sockets []string, stateDir string)
 	if filepath.IsAbs(address) {
 		action = hooks.WhenRunning([]string{address}, hook, log)
 	}
-	if q, err = queueOf(h, action, stateDir, log); err != nil {
+	patient := *h
+	patient.Timeout = max(h.Timeout, haproxyTimeout)
+	if q, err = queueOf(&patient, action, stateDir, log); err != nil {
 		return nil, err
 	}
 	s.options.Held = append(s.options.Held, agent.Held{Queue: q, Holder: hook})
