@@ -46,16 +46,20 @@ func clients() []Reader {
 		{Refuses, curlRefuses, []Trait{blank, asText, garbage, tryLater, unstapled, errorStatus, mismatch, sha256ID, notAuthorized, badSignature,
 			badWindow, saysRevoked, saysUnknown, expired, farFuture, future}},
 		{Refuses, "the certificate itself has expired", []Trait{leafEnded}},
+		{Refuses, opensslSize, []Trait{over16K}},
 		{Accepts, "it does not mind", []Trait{critical, oddProduced, trailing}},
-		{Accepts, "", []Trait{multi, noNextUpdate, over16K, over10K, endingSoon, old, good}},
+		{Accepts, "", []Trait{multi, noNextUpdate, over10K, endingSoon, old, good}},
 	}}, {Name: "openssl", Client: true, rules: []rule{
 		{Refuses, "it does not parse", []Trait{blank, asText, garbage}},
+		{Refuses, opensslSize, []Trait{over16K}},
 		{Refuses, "with -verify_return_error: the certificate itself has expired", []Trait{leafEnded}},
 		{Accepts, "s_client -status prints it and looks no further", []Trait{trailing, tryLater, unstapled, errorStatus, mismatch, notAuthorized,
 			badSignature, critical, badWindow, saysRevoked, saysUnknown, expired, farFuture, future, oddProduced, multi, sha256ID,
-			noNextUpdate, over16K, over10K, endingSoon, old, good}},
+			noNextUpdate, over10K, endingSoon, old, good}},
 	}}}
 }
+
+const opensslSize = "by TLS 1.2, OpenSSL takes no more than 16 KiB"
 
 const asDebian = ", for wget and git of Debian too"
 

@@ -100,7 +100,9 @@ func samples(t *testing.T, pki *lab.PKI, now time.Time) []sample {
 		{expired, func(r *lab.Response) {
 			*r = ca.Vouch(leaf.Certificate, now.Add(-4*aDay), now.Add(-3*aDay))
 		}},
-		{farFuture, func(r *lab.Response) { r.Singles[0].ThisUpdate, r.Singles[0].NextUpdate = now.Add(2*aDay), now.Add(3*aDay) }},
+		{farFuture, func(r *lab.Response) {
+			r.Singles[0].ThisUpdate, r.Singles[0].NextUpdate = now.Add(2*aDay), now.Add(3*aDay)
+		}},
 		{future, func(r *lab.Response) { r.Singles[0].ThisUpdate = now.Add(time.Hour) }},
 		{oddProduced, func(r *lab.Response) { r.ProducedAt = now.Add(-40 * aDay) }},
 		{multi, func(r *lab.Response) {

@@ -1,0 +1,187 @@
+package profile
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// serverUnderTest is how a real server is started with a staple file.
+type serverUnderTest struct {
+	program string
+	config  string                    // of the directory, with %[1]s for it and %[2]s for the port
+	args    func(dir string) []string // to run it in the foreground
+	staple  string                    // name of the staple file in the directory
+}
+
+func serversUnderTest() map[string]serverUnderTest {
+	return map[string]serverUnderTest{
+		"nginx": {
+			program: "nginx", staple: "staple.der",
+			config: `daemon off; master_process off; pid %[1]s/pid; error_log %[1]s/error.log;
+events {}
+http {
+	access_log off;
+	client_body_temp_path %[1]s/t1; proxy_temp_path %[1]s/t2; fastcgi_temp_path %[1]s/t3; uwsgi_temp_path %[1]s/t4; scgi_temp_path %[1]s/t5;
+	server {
+		listen 127.0.0.1:%[2]s ssl;
+		ssl_certificate %[1]s/site.pem; ssl_certificate_key %[1]s/site.pem;
+		ssl_stapling on; ssl_stapling_file %[1]s/staple.der;
+	}
+}
+`,
+			args: func(dir string) []string { return []string{"-p", dir, "-c", dir + "/config", "-e", dir + "/error.log"} },
+		},
+		"haproxy": {
+			program: "haproxy", staple: "site.pem.ocsp",
+			config: `defaults
+	mode http
+	timeout client 5s
+	timeout server 5s
+	timeout connect 5s
+frontend f
+	bind 127.0.0.1:%[2]s ssl crt %[1]s/site.pem
+`,
+			args: func(dir string) []string { return []string{"-db", "-f", dir + "/config"} },
+		},
+		"lighttpd": {
+			program: "lighttpd", staple: "staple.der",
+			config: `server.modules = ("mod_openssl")
+server.document-root = "%[1]s"
+server.bind = "127.0.0.1"
+server.port = %[2]s
+server.errorlog = "%[1]s/error.log"
+ssl.engine = "enable"
+ssl.pemfile = "%[1]s/site.pem"
+ssl.stapling-file = "%[1]s/staple.der"
+`,
+			args: func(dir string) []string { return []string{"-D", "-f", dir + "/config"} },
+		},
+		"hitch": {
+			program: "hitch", staple: "staple.der",
+			config: `frontend = "[127.0.0.1]:%[2]s"
+backend = "[127.0.0.1]:1"
+pem-file = { cert = "%[1]s/site.pem" ocsp-resp-file = "%[1]s/staple.der" }
+ocsp-dir = ""
+` + unprivileged(),
+			args: func(dir string) []string { return []string{"--config=" + dir + "/config"} },
+		},
+	}
+}
+
+// unprivileged is what hitch wants of root.
+func unprivileged() string {
+	if os.Geteuid() != 0 {
+		return ""
+	}
+	return "user = \"nobody\"\ngroup = \"nogroup\"\n"
+}
+
+// TestServersReactAsForeseen asks the servers themselves.
+func TestServersReactAsForeseen(t *testing.T) {
+	all := samples(t, newPKI(t), time.Now().Truncate(time.Second))
+	for name, server := range serversUnderTest() {
+		t.Run(name, func(t *testing.T) {
+			program := requireProgram(t, server.program)
+			readers, err := ReadersByName([]string{name})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range all {
+				t.Run(string(s.trait), func(t *testing.T) {
+					want := readers[0].Foresee(TraitsOf(s.der, s.chain(t), time.Now()))
+					does, served, said := startWith(t, program, server, s)
+					if does != want.Does {
+						t.Fatalf("it %s, want that it %s (%s)\n%s", does, want.Does, want.Detail, said)
+					}
+					if does == Serves && !bytes.HasPrefix(s.der, served) {
+						t.Errorf("it serves other octets than the file holds")
+					}
+					if whole := len(served) == len(s.der); s.trait == trailing && does == Serves && whole != (name == "haproxy") {
+						t.Errorf("of %d octets it serves %d", len(s.der), len(served))
+					}
+				})
+			}
+		})
+	}
+}
+
+// startWith starts a server with a staple file and says what it does with it.
+func startWith(t *testing.T, program string, server serverUnderTest, s sample) (does Reaction, served []byte, said string) {
+	t.Helper()
+	dir := t.TempDir()
+	bundle, err := s.issued.BundlePEM()
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := freePort(t)
+	for name, content := range map[string][]byte{
+		"site.pem":    bundle,
+		server.staple: s.der,
+		"config":      fmt.Appendf(nil, server.config, dir, port),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
+	defer stop()
+	var out bytes.Buffer
+	cmd := exec.CommandContext(ctx, program, server.args(dir)...)
+	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // workers go with their master
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	defer func() {
+		if does != Fails {
+			stop()
+			<-ended
+		}
+		log, _ := os.ReadFile(filepath.Join(dir, "error.log"))
+		said = out.String() + string(log)
+	}()
+	for {
+		conn, err := tls.Dial("tcp", "127.0.0.1:"+port, &tls.Config{InsecureSkipVerify: true})
+		if err == nil {
+			served = conn.OCSPResponse()
+			conn.Close()
+			if len(served) == 0 {
+				return Ignores, nil, ""
+			}
+			return Serves, served, ""
+		}
+		select {
+		case <-ended:
+			return Fails, nil, ""
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// freePort returns a port that nothing listens at; servers cannot say which
+// one they took.
+func freePort(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
