@@ -3,7 +3,6 @@ package watcher
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -204,30 +203,4 @@ func (k *walk) add(path string, stat *unix.Stat_t) {
 	if isRegular(stat) && stat.Size <= chain.MaxSize {
 		k.files = append(k.files, File{Path: path, Source: k.index, Stamp: stampOf(stat)})
 	}
-}
-
-// vanished reports a problem with what was there a moment ago, unless that it
-// is gone is the problem.
-func (k *walk) vanished(path string, err error) {
-	if !isMissing(err) {
-		k.problem(path, err)
-	}
-}
-
-// maxProblems bounds what one source reports: a directory that may be listed
-// but not searched has a problem with each of its files.
-const maxProblems = 20
-
-func (k *walk) problem(path string, err error) {
-	var pathErr *os.PathError
-	if errors.As(err, &pathErr) {
-		err = pathErr.Err
-	}
-	switch len(k.problems) {
-	case maxProblems:
-		err = fmt.Errorf("%w (and perhaps more like this)", err)
-	case maxProblems + 1:
-		return
-	}
-	k.problems = append(k.problems, &SourceError{Source: k.index, Path: path, Err: err})
 }

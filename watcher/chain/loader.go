@@ -1,7 +1,6 @@
 package chain
 
 import (
-	"bytes"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -145,67 +144,6 @@ func sketchAll(ders [][]byte) (sketches []*sketch, err error) {
 		sketches = append(sketches, s)
 	}
 	return sketches, err
-}
-
-// search is one search for the issuer of one leaf.
-type search struct {
-	leaf   *x509.Certificate
-	now    time.Time
-	shared *sharedIssuers
-
-	found    *Issuer
-	places   []string // looked at in vain
-	namesake []string // where a CA of that name is whose key did not sign
-	trouble  error
-}
-
-// in looks among the certificates of one place and reports whether the search
-// is over.
-func (s *search) in(place string, sketches []*sketch) bool {
-	var certs []*x509.Certificate
-	var issuers []*Issuer
-	for _, c := range sketches {
-		if !bytes.Equal(c.subject, s.leaf.RawIssuer) {
-			continue
-		}
-		issuer, err := s.shared.get(c)
-		if err != nil {
-			s.note(place, err)
-			continue
-		}
-		certs, issuers = append(certs, issuer.Certificate), append(issuers, issuer)
-	}
-	best := FindIssuer(s.leaf, certs, s.now)
-	for i, cert := range certs {
-		if cert == best && (s.found == nil || preferred(cert, s.found.Certificate, s.now)) {
-			s.found = issuers[i]
-		}
-	}
-	s.places = append(s.places, place)
-	if best == nil && len(certs) > 0 {
-		s.namesake = append(s.namesake, place)
-	}
-	return s.found != nil && validAt(s.found.Certificate, s.now)
-}
-
-func (s *search) note(place string, err error) {
-	if err != nil && !errors.Is(err, ErrNotChain) {
-		s.trouble = errors.Join(s.trouble, fmt.Errorf("%s: %w", place, pathless(err)))
-	}
-}
-
-func (s *search) failure() error {
-	var err error
-	if len(s.namesake) > 0 {
-		err = fmt.Errorf("the certificate of %q in %s did not sign it: same name, other key",
-			s.leaf.Issuer, strings.Join(s.namesake, ", "))
-	} else {
-		err = fmt.Errorf("no certificate of %q in %s", s.leaf.Issuer, strings.Join(s.places, ", "))
-	}
-	if s.trouble != nil {
-		return fmt.Errorf("%w (%w)", err, s.trouble)
-	}
-	return err
 }
 
 // pathless takes the path off an error that will be told with it anyway.

@@ -95,7 +95,7 @@ func TestIssuerIsProvenByTheSignature(t *testing.T) {
 func TestTwinsAreChosenWithoutRegardToOrder(t *testing.T) {
 	p := newPKI(t)
 	twin := func(from, to time.Duration) *x509.Certificate {
-		return issueKey(t, p.root, "intermediate", p.intermediate.key.(crypto.Signer), func(c *x509.Certificate) {
+		return issueKey(t, p.root, "intermediate", p.intermediate.key, func(c *x509.Certificate) {
 			isCA(c)
 			c.NotBefore, c.NotAfter = now.Add(from), now.Add(to)
 		}).cert
