@@ -1,9 +1,12 @@
 package stage
 
 import (
+	"cmp"
 	"os"
+	"os/user"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,6 +23,7 @@ const Name = "www.example.com"
 type Certificate struct {
 	Type       lab.KeyType
 	Chain, Key string
+	Owner      string // who reads the key, if it is not root
 
 	// Staple returns where on the stage its staple belongs. Nil: beside it.
 	Staple func(s *Stage) string
@@ -95,6 +99,20 @@ func (s *Stage) Dir(path string) string {
 	return path
 }
 
+// Give makes a file or directory of the stage that of a user.
+func (s *Stage) Give(path, name string) {
+	s.T.Helper()
+	u, err := user.Lookup(name)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	uid, uidErr := strconv.Atoi(u.Uid)
+	gid, gidErr := strconv.Atoi(u.Gid)
+	if err := cmp.Or(uidErr, gidErr, os.Chown(s.Path(path), uid, gid)); err != nil {
+		s.T.Fatal(err)
+	}
+}
+
 // issue issues a certificate for the site. It is one that restaple refreshes
 // within three seconds of the middle of any window w: when exactly is a
 // function of the certificate, and for a long window it would take minutes.
@@ -139,5 +157,8 @@ func (s *Stage) put(c Certificate, issued *lab.Issued) {
 		s.T.Fatal(err)
 	}
 	s.Write(c.Key, key, 0o600)
+	if c.Owner != "" {
+		s.Give(c.Key, c.Owner)
+	}
 	s.Write(c.Chain, issued.ChainPEM(), 0o644)
 }

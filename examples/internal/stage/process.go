@@ -122,11 +122,7 @@ func (s *Stage) showLogs() {
 	if !s.T.Failed() {
 		return
 	}
-	files, err := filepath.Glob(s.Path("/var/log/*"))
-	if err != nil {
-		s.T.Fatal(err)
-	}
-	for _, f := range files {
+	for _, f := range append(s.glob("/var/log/*"), s.glob("/var/log/*/*")...) {
 		if data, err := os.ReadFile(f); err == nil && len(data) > 0 {
 			s.T.Logf("%s:\n%s", filepath.Base(f), bytes.TrimSpace(data[max(0, len(data)-logShown):]))
 		}

@@ -1,0 +1,49 @@
+package exim
+
+import (
+	"net"
+	"testing"
+	"time"
+
+	"github.com/restaple/restaple/agent/lab"
+	"github.com/restaple/restaple/examples/internal/stage"
+)
+
+func TestMain(m *testing.M) { stage.Main(m) }
+
+// owner is the user that Debian has Exim run as.
+const owner = "Debian-exim"
+
+func TestExim(t *testing.T) {
+	stage.Example{
+		Programs: []string{"exim4"},
+		Certificates: []stage.Certificate{
+			{Type: lab.RSA, Chain: "/etc/exim4/tls/rsa.pem", Key: "/etc/exim4/tls/rsa.key", Owner: owner},
+			{Type: lab.ECDSA, Chain: "/etc/exim4/tls/ecdsa.pem", Key: "/etc/exim4/tls/ecdsa.key", Owner: owner},
+		},
+		SMTP: true,
+		Configure: func(s *stage.Stage, address string) {
+			host, port, err := net.SplitHostPort(address)
+			if err != nil {
+				s.T.Fatal(err)
+			}
+			s.Install("exim4.conf", "/etc/exim4/exim4.conf", "= 25", "= "+port, "0.0.0.0", host)
+			s.InstallRestaple()
+			s.Dir("/run")
+			for _, dir := range []string{"/var/log/exim4", "/var/spool/exim4"} {
+				s.Dir(dir)
+				s.Give(dir, owner)
+			}
+		},
+		Serve: func(s *stage.Stage) *stage.Process {
+			return s.Start("exim4", "-C", s.Path("/etc/exim4/exim4.conf"), "-bdf")
+		},
+		Short:  stage.Window{Validity: 30 * time.Second, Age: 10 * time.Second},
+		Ending: stage.Window{Validity: 16 * time.Second, Age: 6 * time.Second},
+
+		WhenRevoked:           stage.None,
+		WhenEnded:             stage.None,
+		WhenRenewedUnanswered: stage.None,
+		Gaps:                  true, // TLS fails while a staple is that of the earlier certificate
+	}.Prove(t)
+}
