@@ -34,6 +34,7 @@ type Agent struct {
 	placer    *placer
 	claims    *claims
 	memory    *memory
+	issuers   *issuerCache
 	queues    []*hooks.Queue
 	host      string
 
@@ -107,6 +108,10 @@ func New(o Options) (*Agent, error) {
 	lanes.Revived = a.onRevived
 	a.lanes = responder.NewLanes(lanes)
 	a.placer = newPlacer(a.placed, o.Log)
+	var err error
+	if a.issuers, err = openIssuerCache(&o); err != nil {
+		return nil, fmt.Errorf("cache of issuers: %w", err)
+	}
 	var sources []watcher.Source
 	for i, g := range o.Groups {
 		for _, s := range g.Sources {
@@ -114,14 +119,13 @@ func New(o Options) (*Agent, error) {
 			a.groupOf = append(a.groupOf, i)
 			a.explicit[s.Path] = true // a directory is never a certificate
 		}
-		a.loaders = append(a.loaders, chain.NewLoader(chain.LoaderOptions{IssuerDirs: g.IssuerDirs}))
+		a.loaders = append(a.loaders, chain.NewLoader(chain.LoaderOptions{IssuerDirs: a.issuers.dirs(g.IssuerDirs)}))
 		for _, q := range g.Hooks {
 			if !slices.Contains(a.queues, q) {
 				a.queues = append(a.queues, q)
 			}
 		}
 	}
-	var err error
 	if a.memory, err = openMemory(o.StateDir); err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
 	}
@@ -208,6 +212,7 @@ func (e *HookError) Unwrap() error { return e.Err }
 // still had for it is dropped.
 func (a *Agent) run(ctx context.Context, tell bool, body func(context.Context, func(func(context.Context) error)) error) error {
 	defer a.claims.close()
+	defer a.issuers.close()
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
 	// Hooks are told until nothing more can change.

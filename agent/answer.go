@@ -21,6 +21,9 @@ func (a *Agent) onAnswer(ctx context.Context, r answer) {
 	s.asking = false
 	a.sayClock(r)
 	switch {
+	case r.issuer:
+		a.onIssuer(ctx, s, r, now)
+		return
 	case r.moved:
 		var looks []look
 		for _, t := range s.targets {

@@ -44,6 +44,7 @@ type answer struct {
 	url     string
 	staple  *staple.Staple // nil without an error: nothing newer (304)
 	err     error          // *staple.Error or *responder.Error
+	issuer  bool           // it was the issuer that was asked for
 	moved   bool           // the files are not what the loop knows: look again
 	claimed bool           // another process is asking
 	held    responder.Validators
@@ -182,7 +183,7 @@ func (r *answer) reason() string {
 	if e, ok := errors.AsType[*responder.Error](r.err); ok {
 		return string(e.Kind)
 	}
-	return ""
+	return "no-issuer"
 }
 
 // busy are the error statuses by which a responder says that it cannot answer

@@ -49,6 +49,8 @@ func (a *Agent) evaluate(ctx context.Context, s *subject, now time.Time) {
 	if at := a.askAt(s, now); !at.IsZero() && !s.asking {
 		if at.After(now) {
 			earlier(at)
+		} else if a.wantsIssuer(s) {
+			a.fetchIssuer(s)
 		} else {
 			a.ask(s, now)
 		}
@@ -62,7 +64,7 @@ func (a *Agent) policy(t *target) Policy { return a.o.Groups[t.key.group].Policy
 // askAt says when the responder is to be asked about s; zero: not at all.
 func (a *Agent) askAt(s *subject, now time.Time) time.Time {
 	leaf := s.chain.Leaf
-	if len(s.urls) == 0 || s.chain.Issuer == nil {
+	if len(s.urls) == 0 || s.chain.Issuer == nil && !a.wantsIssuer(s) {
 		return time.Time{}
 	}
 	if s.force {

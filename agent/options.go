@@ -104,9 +104,10 @@ type Progress struct {
 	Found, Done, Failed int
 }
 
-// asker is the part of responder.Client that a request needs.
+// asker is the part of responder.Client that the agent needs.
 type asker interface {
 	Ask(ctx context.Context, q responder.Query) (*responder.Answer, error)
+	FetchIssuer(ctx context.Context, url string) ([]byte, error)
 }
 
 func (o *Options) check() error {

@@ -129,9 +129,7 @@ func (a *Agent) attach(t *target, c *chain.Chain, now time.Time) {
 	g := &a.o.Groups[t.key.group]
 	k := subjectKey{leaf: c.Leaf.Fingerprint, responder: g.Responder, strict: g.Strict}
 	if t.sub != nil && t.sub.key == k {
-		if t.sub.chain.Issuer == nil {
-			t.sub.chain = c
-		}
+		t.sub.learn(c)
 		return
 	}
 	renewed := t.sub != nil
@@ -149,8 +147,8 @@ func (a *Agent) attach(t *target, c *chain.Chain, now time.Time) {
 			s.message = staple.Revoked
 		}
 		a.subjects[k] = s
-	} else if s.chain.Issuer == nil {
-		s.chain = c
+	} else {
+		s.learn(c)
 	}
 	a.noteKeyType(t, c.Leaf)
 	t.sub = s
@@ -180,6 +178,16 @@ func (a *Agent) noteKeyType(t *target, leaf *chain.Leaf) {
 		a.log.Warn("RSA and ECDSA certificates of one name: if they share a server block, nginx would serve one staple for both; use ssl_stapling_responder there",
 			"cert", t.key.path, "name", leaf.Name)
 	}
+}
+
+// learn takes over the issuer that was missing: what went wrong without it no
+// longer counts.
+func (s *subject) learn(c *chain.Chain) {
+	if s.chain.Issuer != nil || c.Issuer == nil {
+		return
+	}
+	s.chain = c
+	s.attempts, s.askedAt, s.failure = 0, time.Time{}, nil
 }
 
 // nameInGroup is a leaf's name among the certificates of a group.

@@ -153,3 +153,19 @@ func pathless(err error) error {
 	}
 	return err
 }
+
+// LeafCertificate reads the whole certificate of the leaf in the file at path,
+// for the few who need more of it than Leaf has. The errors are those of Load.
+func LeafCertificate(path string) (*x509.Certificate, error) {
+	var l Loader
+	ders, err := l.buffers.read(path, split)
+	if len(ders) == 0 {
+		return nil, fmt.Errorf("load %s: %w", path, pathless(err))
+	}
+	sketches, _ := sketchAll(ders) // what is broken is not the leaf that Load found
+	cert, err := pickLeaf(sketches)
+	if err != nil {
+		return nil, fmt.Errorf("load %s: %w", path, pathless(err))
+	}
+	return cert, nil
+}

@@ -1,0 +1,146 @@
+package agent
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/restaple/restaple/agent/responder"
+	"github.com/restaple/restaple/watcher/chain"
+	"github.com/restaple/restaple/writer"
+)
+
+// issuerCache is where issuers that were fetched by AIA caIssuers are kept, so
+// that the loaders find them like any other.
+type issuerCache struct {
+	dir       string // "": nowhere
+	temporary bool   // goes with the agent
+}
+
+// openIssuerCache makes the cache. Without a state directory, or if nothing may
+// be changed, it lasts as long as the agent.
+func openIssuerCache(o *Options) (*issuerCache, error) {
+	if o.StateDir != "" {
+		dir := filepath.Join(o.StateDir, "issuers")
+		if o.LookOnly {
+			return &issuerCache{dir: dir}, nil
+		}
+		if !o.DryRun {
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				return nil, err
+			}
+			return &issuerCache{dir: dir}, nil
+		}
+	}
+	if o.LookOnly {
+		return &issuerCache{}, nil
+	}
+	dir, err := os.MkdirTemp("", "restaple-issuers-")
+	if err != nil {
+		return nil, err
+	}
+	return &issuerCache{dir: dir, temporary: true}, nil
+}
+
+func (c *issuerCache) close() {
+	if c.temporary {
+		_ = os.RemoveAll(c.dir) // in the system's directory for such things
+	}
+}
+
+// dirs adds the cache to the issuer directories of a group.
+func (c *issuerCache) dirs(configured []string) []string {
+	if c.dir == "" {
+		return configured
+	}
+	return append(configured[:len(configured):len(configured)], c.dir)
+}
+
+// keep writes an issuer into the cache.
+func (c *issuerCache) keep(cert *x509.Certificate) error {
+	sum := sha256.Sum256(cert.Raw)
+	path := filepath.Join(c.dir, hex.EncodeToString(sum[:8])+".pem")
+	_, err := writer.Replace(path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw}), writer.Options{Mode: 0o644, UID: -1, GID: -1})
+	return err
+}
+
+// wantsIssuer reports whether the issuer of s could be fetched.
+func (a *Agent) wantsIssuer(s *subject) bool {
+	return s.chain.Issuer == nil && len(s.urls) > 0 && len(s.chain.Leaf.CAIssuers) > 0 && !a.o.LookOnly
+}
+
+// fetchIssuer asks the leaf's caIssuers URLs, one after the other.
+func (a *Agent) fetchIssuer(s *subject) {
+	urls := s.chain.Leaf.CAIssuers
+	u := urls[(s.first+s.round)%len(urls)]
+	k, path := s.key, s.targets[0].key.path
+	s.asking = true
+	a.askings++
+	a.lanes.Submit(responder.Host(u), time.Time{}, func(ctx context.Context) responder.Verdict {
+		r := answer{key: k, url: u, issuer: true}
+		load := responder.LaneGood
+		r.err = a.cacheIssuer(ctx, u, path)
+		if e, ok := errors.AsType[*responder.Error](r.err); ok {
+			load = e.Verdict()
+		}
+		a.answers <- r
+		return load
+	})
+}
+
+// cacheIssuer fetches what a caIssuers URL leads to and keeps the certificate
+// in it that signed the leaf in the file at path. All else is somebody's bytes.
+func (a *Agent) cacheIssuer(ctx context.Context, url, path string) error {
+	body, err := a.client.FetchIssuer(ctx, url)
+	if err != nil {
+		return err
+	}
+	leaf, err := chain.LeafCertificate(path)
+	if err != nil {
+		return err
+	}
+	certs, err := chain.ParsePKCS7(body)
+	if err != nil {
+		certs, err = chain.Parse(body)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: neither a certificate nor PKCS#7: %w", url, err)
+	}
+	issuer := chain.FindIssuer(leaf, certs, wall())
+	if issuer == nil {
+		return fmt.Errorf("%s: none of the %d certificates there signed this one", url, len(certs))
+	}
+	return a.issuers.keep(issuer)
+}
+
+// onIssuer takes in what came of a search for an issuer.
+func (a *Agent) onIssuer(ctx context.Context, s *subject, r answer, now time.Time) {
+	if r.err == nil {
+		a.log.Info("issuer fetched", "cert", s.name(), "responder", r.url)
+		// Counted as failed until the loader has found it, too.
+		s.round, s.first, s.askedAt, s.force, s.revived = 0, 0, now, false, false
+		s.attempts++
+		for _, l := range a.loaders {
+			l.Refresh()
+		}
+		var looks []look
+		for _, t := range s.targets {
+			looks = a.want(looks, t.key, true)
+		}
+		a.observe(ctx, looks)
+		return
+	}
+	a.noteFailure(s, r, now)
+	if s.round++; s.round >= len(s.chain.Leaf.CAIssuers) {
+		s.round, s.askedAt, s.force, s.revived = 0, now, false, false
+		s.attempts++
+	}
+	a.evaluate(ctx, s, now)
+}
