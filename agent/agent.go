@@ -67,7 +67,8 @@ type Agent struct {
 	elsewhere  sync.Map
 	stapleDirs map[string]bool // where they are
 	mu         sync.Mutex
-	explicit   map[string]bool        // paths that the user named as they are
+	explicit   map[string]bool // paths that the user named as they are
+	clock      clock
 	keyTypes   map[nameInGroup]string // see noteKeyType
 	revived    []string               // responders that answer again; mu
 	slow       map[string]bool        // responders whose clock is far from ours

@@ -18,6 +18,7 @@ func (a *Agent) loop(ctx context.Context, changes <-chan watcher.Change, once bo
 	timer := time.NewTimer(maxSleep)
 	defer timer.Stop()
 	for {
+		a.checkClock(ctx)
 		wait := a.step(ctx, wall())
 		if a.idle() {
 			if a.o.Ready != nil && a.scanned {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"sync"
 	"time"
@@ -60,6 +61,25 @@ func (c *counter) show(p agent.Progress) {
 func (c *counter) Write(p []byte) (int, error) {
 	c.end()
 	return c.w.Write(p)
+}
+
+// logEvery is how often a long pass says in the log how far it has come.
+const logEvery = 5 * time.Second
+
+// logProgress returns a function that does so, for passes nobody watches.
+func logProgress(log *slog.Logger) func(agent.Progress) {
+	start := time.Now()
+	last := start
+	return func(p agent.Progress) {
+		now := time.Now()
+		if now.Sub(last) < logEvery {
+			return
+		}
+		last = now
+		handled := p.Done + p.Failed
+		log.Info("pass goes on", "done", handled, "of", p.Found, "failed", p.Failed,
+			"per_second", int(float64(handled)/now.Sub(start).Seconds()))
+	}
 }
 
 // end takes the line away.

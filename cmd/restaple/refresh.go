@@ -73,6 +73,7 @@ func refresh(cmd *cobra.Command, f refreshFlags, paths []string) error {
 	}
 	defer s.client.Close()
 	s.options.Force, s.options.DryRun, s.options.Wait = f.force, f.dryRun, f.wait
+	s.options.Progress = logProgress(log)
 	if bar != nil {
 		s.options.Progress = bar.show
 	}

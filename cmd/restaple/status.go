@@ -10,6 +10,7 @@ import (
 func newStatusCommand() *cobra.Command {
 	var f workFlags
 	var output string
+	var urls bool
 	cmd := &cobra.Command{
 		Use:   "status [flags] [PATH...]",
 		Short: "Show how each certificate and its staple stand",
@@ -17,7 +18,8 @@ func newStatusCommand() *cobra.Command {
 asked and nothing is changed. The last error is what a running restaple, or the
 last pass, has noted in the state directory.`,
 		Example: `  restaple status /etc/haproxy/certs
-  restaple status --config /etc/restaple/restaple.yaml -o json`,
+  restaple status --config /etc/restaple/restaple.yaml -o json
+  restaple status --urls /etc/haproxy/certs`,
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			if err := checkOutput(output); err != nil {
 				return err
@@ -43,6 +45,9 @@ last pass, has noted in the state directory.`,
 			if err != nil {
 				return &notOK{err.Error()}
 			}
+			if urls {
+				return writeEgress(cmd.OutOrStdout(), egressList(certs), output)
+			}
 			r := newReport(certs, a.Problems(), time.Now())
 			if err := r.write(cmd.OutOrStdout(), output); err != nil {
 				return err
@@ -54,6 +59,7 @@ last pass, has noted in the state directory.`,
 		},
 	}
 	f.register(cmd)
+	cmd.Flags().BoolVar(&urls, "urls", false, "show the responders instead, as a list for firewall rules: host, port, number of certificates")
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "output `format`: text or json")
 	return cmd
 }
