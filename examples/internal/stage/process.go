@@ -114,7 +114,7 @@ func (s *Stage) environment() []string {
 	if dir, ok := os.LookupEnv("GOCOVERDIR"); ok {
 		env = append(env, "GOCOVERDIR="+dir)
 	}
-	return env
+	return append(env, s.Env...)
 }
 
 // showLogs shows the ends of all log files, if the test has failed.

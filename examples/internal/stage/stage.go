@@ -28,6 +28,7 @@ type Stage struct {
 	T    *testing.T
 	Root string // stands for the machine's own root directory
 	PKI  *lab.PKI
+	Env  []string // added to the environment of all processes
 
 	delegate *lab.Issued
 	handler  atomic.Pointer[lab.Responder]
