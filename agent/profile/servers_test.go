@@ -3,15 +3,19 @@ package profile
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/restaple/restaple/agent/prove"
 )
 
 // serverUnderTest is how a real server is started with a staple file.
@@ -20,6 +24,8 @@ type serverUnderTest struct {
 	config  string                    // of the directory, with %[1]s for it and %[2]s for the port
 	args    func(dir string) []string // to run it in the foreground
 	staple  string                    // name of the staple file in the directory
+	scheme  string                    // before host:port, "" for TLS from the start
+	user    string                    // that root gives the directory to
 }
 
 func serversUnderTest() map[string]serverUnderTest {
@@ -74,6 +80,43 @@ ocsp-dir = ""
 ` + unprivileged(),
 			args: func(dir string) []string { return []string{"--config=" + dir + "/config"} },
 		},
+		"exim": {
+			program: "exim", staple: "staple.der", scheme: "smtp://", user: "Debian-exim",
+			config: `primary_hostname = localhost
+exim_user = Debian-exim
+exim_group = Debian-exim
+spool_directory = %[1]s
+log_file_path = %[1]s/%%slog
+pid_file_path = %[1]s/pid
+keep_environment =
+local_interfaces = 127.0.0.1
+daemon_smtp_ports = %[2]s
+tls_advertise_hosts = *
+tls_certificate = %[1]s/site.pem
+tls_privatekey = %[1]s/site.pem
+tls_ocsp_file = %[1]s/staple.der
+host_lookup =
+rfc1413_hosts =
+acl_smtp_connect = accept
+`,
+			args: func(dir string) []string { return []string{"-C", dir + "/config", "-bdf"} },
+		},
+	}
+}
+
+// giveTo lets a server that gives up root write into a directory.
+func giveTo(t *testing.T, name, dir string) {
+	t.Helper()
+	owner, err := user.Lookup(name)
+	if err != nil || os.Geteuid() != 0 {
+		t.Skipf("needs root and the user %s: %v", name, err)
+	}
+	uid, err := strconv.Atoi(owner.Uid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Chown(dir, uid, -1), os.Chmod(filepath.Dir(dir), 0o755)); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -132,6 +175,9 @@ func startWith(t *testing.T, program string, server serverUnderTest, s sample) (
 			t.Fatal(err)
 		}
 	}
+	if server.user != "" {
+		giveTo(t, server.user, dir)
+	}
 	ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
 	defer stop()
 	var out bytes.Buffer
@@ -152,15 +198,21 @@ func startWith(t *testing.T, program string, server serverUnderTest, s sample) (
 		log, _ := os.ReadFile(filepath.Join(dir, "error.log"))
 		said = out.String() + string(log)
 	}()
+	at, err := prove.ParseAddress(server.scheme + "127.0.0.1:" + port)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for {
-		conn, err := tls.Dial("tcp", "127.0.0.1:"+port, &tls.Config{InsecureSkipVerify: true})
-		if err == nil {
-			served = conn.OCSPResponse()
-			conn.Close()
-			if len(served) == 0 {
-				return Ignores, nil, ""
-			}
-			return Serves, served, ""
+		seen, err := prove.Probe(ctx, prove.Options{Address: at})
+		switch failure, _ := errors.AsType[*prove.Error](err); {
+		case err == nil && len(seen.Staple) == 0:
+			return Ignores, nil, ""
+		case err == nil:
+			return Serves, seen.Staple, ""
+		case failure.Stage != prove.Connecting: // it is there, but speaks no TLS
+			stop()
+			<-ended
+			return Fails, nil, ""
 		}
 		select {
 		case <-ended:

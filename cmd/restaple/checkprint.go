@@ -85,6 +85,7 @@ var checkAdvice = map[prove.Result]string{
 	prove.OtherLeaf:   "reload the server if the certificate was renewed; otherwise check --servername, --key-type and the paths (-r looks below them)",
 	prove.Mismatch:    "reload the server after its certificate was renewed; one file cannot serve an RSA and an ECDSA certificate",
 	prove.Ended:       "get a new staple with restaple refresh PATH, and reload the server",
+	prove.NoHandshake: "is this a TLS port? a mail server's may want --starttls smtp; a server may have stopped speaking TLS because of its staple file, see its log",
 	prove.NoIssuer:    "name the issuer's certificate with --issuer FILE",
 }
 
