@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/restaple/restaple/agent/prove"
 	"github.com/restaple/restaple/agent/responder"
 	"github.com/restaple/restaple/agent/staple"
 	"github.com/restaple/restaple/hooks"
@@ -49,6 +50,7 @@ type Agent struct {
 	scanning bool
 	rescan   bool              // asked for while scanning
 	scanned  bool              // at least once
+	ready    bool              // the first pass is over
 	problems map[string]string // what could not be looked at, by path
 	until    time.Time         // RunOnce retries until then
 
@@ -69,6 +71,7 @@ type Agent struct {
 	mu         sync.Mutex
 	explicit   map[string]bool // paths that the user named as they are
 	clock      clock
+	proofs     proofs
 	keyTypes   map[nameInGroup]string // see noteKeyType
 	revived    []string               // responders that answer again; mu
 	slow       map[string]bool        // responders whose clock is far from ours
@@ -108,6 +111,7 @@ func New(o Options) (*Agent, error) {
 	lanes := o.Lanes
 	lanes.Revived = a.onRevived
 	a.lanes = responder.NewLanes(lanes)
+	a.proofs = proofs{due: make(chan struct{}, 1), last: make(map[string]prove.Finding)}
 	a.placer = newPlacer(a.placed, o.Log)
 	var err error
 	if a.issuers, err = openIssuerCache(&o); err != nil {
@@ -153,6 +157,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	changes := make(chan watcher.Change, 1)
 	return a.run(ctx, true, func(ctx context.Context, start func(func(context.Context) error)) error {
 		start(func(ctx context.Context) error { return a.watch.Run(ctx, changes) })
+		if a.proves() {
+			start(a.proveLoop)
+		}
 		for _, h := range a.o.Held {
 			start(func(ctx context.Context) error { return a.heal(ctx, h) })
 		}
@@ -194,7 +201,17 @@ func (a *Agent) RunOnce(ctx context.Context) ([]Certificate, error) {
 			err = errors.Join(err, &HookError{q.Name(), e})
 		}
 	}
+	if a.proves() {
+		if e := a.proveAll(ctx, true); e != nil {
+			err = errors.Join(err, &ProofError{e})
+		}
+	}
 	return report, err
+}
+
+// proves reports whether any address is to be proven.
+func (a *Agent) proves() bool {
+	return slices.ContainsFunc(a.o.Groups, func(g Group) bool { return len(g.Prove) > 0 })
 }
 
 // HookError says that a hook could not be told, which its queue has logged.
@@ -209,6 +226,15 @@ func (e *HookError) Error() string { return e.Err.Error() }
 // Unwrap returns what the hook's action said.
 func (e *HookError) Unwrap() error { return e.Err }
 
+// ProofError says that a server does not serve what is on disk, which has been
+// logged.
+type ProofError struct{ Err error }
+
+func (e *ProofError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what each server serves instead.
+func (e *ProofError) Unwrap() error { return e.Err }
+
 // run owns the goroutines around the loop: they end after it, and what they
 // still had for it is dropped.
 func (a *Agent) run(ctx context.Context, tell bool, body func(context.Context, func(func(context.Context) error)) error) error {
@@ -220,7 +246,7 @@ func (a *Agent) run(ctx context.Context, tell bool, body func(context.Context, f
 	telling, silence := context.WithCancel(context.WithoutCancel(ctx))
 	defer silence()
 	var group, tellers sync.WaitGroup
-	failures := make(chan error, len(a.queues)+len(a.o.Held)+3)
+	failures := make(chan error, len(a.queues)+len(a.o.Held)+4)
 	start := func(f func(context.Context) error) {
 		group.Go(func() {
 			if err := f(inner); err != nil && inner.Err() == nil {

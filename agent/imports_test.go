@@ -19,7 +19,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"agent/profile":   {"agent/staple", "watcher/chain"},
 		"agent/responder": {"watcher/chain"},
 		"agent/lab":       {},
-		"agent/config":    {"agent/profile", "agent/schedule", "hooks"},
+		"agent/config":    {"agent/profile", "agent/prove", "agent/schedule", "hooks"},
 		"agent/prove":     {"agent/staple", "watcher/chain"},
 		"hooks":           {"writer"},
 		"hooks/haproxy":   {"hooks"},

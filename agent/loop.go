@@ -21,9 +21,12 @@ func (a *Agent) loop(ctx context.Context, changes <-chan watcher.Change, once bo
 		a.checkClock(ctx)
 		wait := a.step(ctx, wall())
 		if a.idle() {
-			if a.o.Ready != nil && a.scanned {
-				a.o.Ready()
-				a.o.Ready = nil
+			if !a.ready {
+				a.ready = true
+				a.ProveSoon()
+				if a.o.Ready != nil {
+					a.o.Ready()
+				}
 			}
 			if once && a.finished(wall()) {
 				return nil
@@ -49,6 +52,10 @@ func (a *Agent) loop(ctx context.Context, changes <-chan watcher.Change, once bo
 			a.revive()
 		case f := <-a.calls:
 			f()
+			if a.rescan {
+				a.rescan = false
+				a.lookEverywhere(ctx)
+			}
 		}
 	}
 }

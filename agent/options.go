@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/restaple/restaple/agent/profile"
+	"github.com/restaple/restaple/agent/prove"
 	"github.com/restaple/restaple/agent/responder"
 	"github.com/restaple/restaple/agent/schedule"
 	"github.com/restaple/restaple/hooks"
@@ -38,8 +39,9 @@ type Group struct {
 	Responder  string      // asked instead of the leaf's own; "": the leaf's
 	IssuerDirs []string
 	Policy     Policy
-	Strict     bool           // refuse SHA-1 signatures
-	Hooks      []*hooks.Queue // told of each change
+	Strict     bool            // refuse SHA-1 signatures
+	Hooks      []*hooks.Queue  // told of each change
+	Prove      []prove.Address // where the staples are served; a handshake proves it
 
 	// Snippet is the template of a file that tells the server to staple, and
 	// is there only while there is a staple; "": none. SnippetText is its
@@ -61,6 +63,8 @@ type Options struct {
 	StateDir string         // for what must survive; "": nothing does
 	Log      *slog.Logger
 
+	ProveWithin time.Duration // a server's time to serve what is new; 0: 15 s
+
 	Held []Held // servers to compare with the disk
 
 	// Index is kept up to date with what is looked after, for whoever
@@ -81,8 +85,9 @@ type Options struct {
 	Asked   func(Attempt)
 	Changed func(hooks.Event)
 
-	Progress func(Progress) // called now and then from the loop; may be nil
-	Ready    func()         // called by Run once after the first pass; may be nil
+	Proved   func(prove.Finding) // told of each handshake with an address; must not block; may be nil
+	Progress func(Progress)      // called now and then from the loop; may be nil
+	Ready    func()              // called by Run once after the first pass; may be nil
 }
 
 // Asking is how one responder is asked.

@@ -96,8 +96,11 @@ func (a *Agent) onPlaced(ctx context.Context, done []placed) {
 			continue // gone meanwhile, or only an announcement
 		}
 		t.placing = false
-		if p.changed && a.o.Changed != nil {
-			a.o.Changed(p.change.Event)
+		if p.changed {
+			if a.o.Changed != nil {
+				a.o.Changed(p.change.Event)
+			}
+			a.ProveSoon() // a server that nobody has to tell may have seen it
 		}
 		a.onPlacement(t, p)
 		if p.moved || t.again {

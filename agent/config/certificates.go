@@ -8,6 +8,7 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 
 	"github.com/restaple/restaple/agent/profile"
+	"github.com/restaple/restaple/agent/prove"
 )
 
 // certificates reads the list of certificates. The same path twice with the
@@ -51,7 +52,7 @@ func (r *reader) certificates(c *Config, v value) {
 			key{"on_unknown", into(&one.OnUnknown, oneOf("keep", "publish"))},
 			key{"strict", into(&one.Strict, value.boolean)},
 			key{"hooks", func(v value) { one.Hooks = r.usedHooks(v) }},
-			key{"prove", listInto(&one.Prove, value.hostPort)},
+			key{"prove", listInto(&one.Prove, value.proveAddress)},
 		)
 		v.need(g, "paths")
 		template.checkTemplate(one)
@@ -153,6 +154,19 @@ func (v value) checkTemplate(c *Certificates) {
 }
 
 var accountName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.@\\-]*\$?$`)
+
+// proveAddress is where a staple is served.
+func (v value) proveAddress() (string, bool) {
+	s, ok := v.text()
+	if !ok {
+		return "", false
+	}
+	if _, err := prove.ParseAddress(s); err != nil {
+		v.fail("%v", err)
+		return "", false
+	}
+	return s, true
+}
 
 // account is the name or the number of a user or a group. Whether there is one
 // is for the machine that uses the file.

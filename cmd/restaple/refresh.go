@@ -84,7 +84,8 @@ func refresh(cmd *cobra.Command, f refreshFlags, paths []string) error {
 	certs, err := a.RunOnce(cmd.Context())
 	bar.end()
 	_, isHook := errors.AsType[*agent.HookError](err)
-	if err != nil && !isHook { // a failed hook is logged where it happens
+	_, isProof := errors.AsType[*agent.ProofError](err)
+	if err != nil && !isHook && !isProof { // those are logged where they happen
 		log.Error("pass not finished", "err", err)
 	}
 	r := newReport(certs, a.Problems(), time.Now())

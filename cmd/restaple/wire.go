@@ -18,6 +18,7 @@ import (
 	"github.com/restaple/restaple/agent"
 	"github.com/restaple/restaple/agent/config"
 	"github.com/restaple/restaple/agent/profile"
+	"github.com/restaple/restaple/agent/prove"
 	"github.com/restaple/restaple/agent/responder"
 	"github.com/restaple/restaple/hooks"
 	"github.com/restaple/restaple/hooks/haproxy"
@@ -152,6 +153,13 @@ func group(set *config.Certificates, queues map[*config.Hook]*hooks.Queue) (*age
 	}); err != nil {
 		return nil, fmt.Errorf("group: %w", err)
 	}
+	for _, p := range set.Prove {
+		a, err := prove.ParseAddress(p)
+		if err != nil {
+			return nil, fmt.Errorf("prove: %w", err)
+		}
+		g.Prove = append(g.Prove, a)
+	}
 	if set.Snippet != "" {
 		g.Profile = p.WithSnippet()
 		g.Snippet, g.SnippetText = set.Snippet, profile.SnippetText(set.SnippetFileOnly)
@@ -195,7 +203,7 @@ func (s *system) usualHook(p *profile.Profile, stateDir string) (*hooks.Queue, e
 	if err != nil {
 		return nil, err
 	}
-	return queueOf(h, hooks.WhenRunning(p.Reload.Running, action, log), stateDir, log)
+	return s.queueOf(h, hooks.WhenRunning(p.Reload.Running, action, log), stateDir, log)
 }
 
 // haproxyTimeout is what a delivery to HAProxy gets at least: a hundred thousand
@@ -227,7 +235,7 @@ func (s *system) haproxyQueue(h *config.Hook, sockets []string, stateDir string)
 	}
 	patient := *h
 	patient.Timeout = max(h.Timeout, haproxyTimeout)
-	if q, err = queueOf(&patient, action, stateDir, log); err != nil {
+	if q, err = s.queueOf(&patient, action, stateDir, log); err != nil {
 		return nil, err
 	}
 	s.options.Held = append(s.options.Held, agent.Held{Queue: q, Holder: hook})
@@ -263,16 +271,21 @@ func (s *system) newQueue(h *config.Hook, stateDir string) (*hooks.Queue, error)
 	if err != nil {
 		return nil, err
 	}
-	return queueOf(h, action, stateDir, log)
+	return s.queueOf(h, action, stateDir, log)
 }
 
-func queueOf(h *config.Hook, action hooks.Action, stateDir string, log *slog.Logger) (*hooks.Queue, error) {
+func (s *system) queueOf(h *config.Hook, action hooks.Action, stateDir string, log *slog.Logger) (*hooks.Queue, error) {
 	o := hooks.QueueOptions{Name: h.Name, Action: action, Delay: h.Delay, Timeout: h.Timeout, Log: log}
 	if h.Delay == 0 {
 		o.Delay = -1
 	}
 	for _, e := range h.On {
 		o.Events = append(o.Events, hooks.Event(e))
+	}
+	o.Result = func(err error, _ time.Duration) {
+		if err == nil && s.agent != nil {
+			s.agent.ProveSoon()
+		}
 	}
 	if stateDir != "" {
 		o.Dir = filepath.Join(stateDir, "hooks")

@@ -1,0 +1,103 @@
+package agent_test
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/restaple/restaple/agent"
+	"github.com/restaple/restaple/agent/lab"
+	"github.com/restaple/restaple/agent/prove"
+)
+
+// tlsServer serves a certificate with the staple that was there when it was
+// last told to reload, as nginx does.
+func tlsServer(t *testing.T, issued *lab.Issued, path string) (address prove.Address, reload func()) {
+	t.Helper()
+	var cert atomic.Pointer[tls.Certificate]
+	reload = func() {
+		der, err := os.ReadFile(path)
+		if err != nil {
+			der = nil
+		}
+		c := issued.TLS(der)
+		cert.Store(&c)
+	}
+	reload()
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return cert.Load(), nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = c.(*tls.Conn).Handshake() // the client's findings are what counts
+			_ = c.Close()
+		}
+	}()
+	t.Cleanup(func() { _ = l.Close(); <-done })
+	a, err := prove.ParseAddress(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a, reload
+}
+
+func TestHandshakeProvesWhatIsServed(t *testing.T) {
+	w := newWorld(t)
+	issued := w.issue("site.pem", lab.IssueOptions{})
+	address, reload := tlsServer(t, issued, w.path("site.pem.ocsp"))
+	w.group = func(g *agent.Group) { g.Prove = []prove.Address{address} }
+	a := w.run("generic")
+	result := func() prove.Result {
+		if p := a.Proofs(); len(p) == 1 {
+			return p[0].Result
+		}
+		return ""
+	}
+	// Nobody reloads the server: it serves nothing while there is a staple.
+	eventually(t, "the staple", func() bool { _, err := w.verified("site.pem", "site.pem.ocsp"); return err == nil })
+	reload()
+	eventually(t, "the proof", func() bool { return result() == prove.Proven })
+}
+
+func TestPassFailsIfTheServerServesSomethingElse(t *testing.T) {
+	w := newWorld(t)
+	issued := w.issue("site.pem", lab.IssueOptions{})
+	other := w.issue("other.pem", lab.IssueOptions{})
+	w.once("generic")
+	wrong, _ := tlsServer(t, issued, w.path("other.pem.ocsp"))
+	_ = other
+	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody, err := prove.ParseAddress(gone.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := gone.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w.options = func(o *agent.Options) { o.ProveWithin = time.Second }
+	w.group = func(g *agent.Group) { g.Prove = []prove.Address{nobody} }
+	if _, err := w.agent("generic").RunOnce(t.Context()); err != nil {
+		t.Errorf("a server that does not run yet: %v", err)
+	}
+	w.group = func(g *agent.Group) { g.Prove = []prove.Address{wrong} }
+	_, err = w.agent("generic").RunOnce(t.Context())
+	if _, ok := errors.AsType[*agent.ProofError](err); !ok {
+		t.Errorf("the staple of another certificate is served: %v", err)
+	}
+}
