@@ -106,7 +106,7 @@ func (p *play) deploy(w Window) {
 	for _, c := range p.Certificates {
 		issued := p.issue(c.Type, w)
 		if p.Deploy == nil {
-			p.put(c, issued)
+			p.Put(c, issued)
 		} else {
 			p.Deploy(p.Stage, c, issued)
 		}

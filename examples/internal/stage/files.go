@@ -140,9 +140,9 @@ func (s *Stage) issue(keyType lab.KeyType, w Window) *lab.Issued {
 	}
 }
 
-// put puts a certificate in its place as careful tools do: the key first,
+// Put puts a certificate in its place as careful tools do: the key first,
 // since servers and restaple look when the certificate changes.
-func (s *Stage) put(c Certificate, issued *lab.Issued) {
+func (s *Stage) Put(c Certificate, issued *lab.Issued) {
 	s.T.Helper()
 	if c.Key == "" {
 		bundle, err := issued.BundlePEM()

@@ -1,9 +1,6 @@
 package stage
 
-import (
-	"fmt"
-	"strings"
-)
+import "strings"
 
 // configPath is where the examples' configuration of restaple belongs.
 const configPath = "/etc/restaple/restaple.yaml"
@@ -42,13 +39,4 @@ func (s *Stage) Refresh(code int, more ...string) {
 	if said, got := s.Run(s.binary(), s.arguments("refresh", more...)...); got != code {
 		s.T.Fatalf("restaple refresh %s: got exit code %d, want %d\n%s", strings.Join(more, " "), got, code, said)
 	}
-}
-
-// Check has restaple read the example's configuration.
-func (s *Stage) Check(file string) error {
-	s.T.Helper()
-	if said, code := s.Run(s.binary(), "config", "check", file); code != 0 {
-		return fmt.Errorf("%s: exit code %d\n%s", file, code, said)
-	}
-	return nil
 }
