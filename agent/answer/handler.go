@@ -1,0 +1,102 @@
+package answer
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"time"
+)
+
+// maxRequest is how many octets a request may have. Those about one
+// certificate have some 80, or 110 with SHA-256.
+const maxRequest = 8 << 10
+
+// ServeHTTP answers one request, by GET or by POST (RFC 6960 appendix A, RFC
+// 9919 section 6). The URL's host and the Host header mean nothing, so that
+// servers may use the Answerer as their proxy; neither does the path, but for
+// the request in it.
+func (a *Answerer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	now := time.Now().Round(0)
+	if !a.clients.allow(r.RemoteAddr, now) {
+		a.counters.limited.Add(1)
+		w.Header().Set("Retry-After", "1")
+		tryLater.send(w, http.StatusTooManyRequests)
+		return
+	}
+	q, code := read(w, r)
+	if q == nil {
+		a.counters.malformed.Add(1)
+		malformedRequest.send(w, code)
+		return
+	}
+	p, s := a.answer(q, now)
+	if p == nil {
+		s.send(w, http.StatusOK)
+		return
+	}
+	if p.send(w, r, now) {
+		a.counters.unchanged.Add(1)
+	}
+}
+
+// read takes the request out of what HTTP carries it in. Without one it returns
+// the HTTP status of the answer: what is no OCSP request is told so with 200,
+// for clients read the OCSP status only then.
+func read(w http.ResponseWriter, r *http.Request) (*request, int) {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		if q, err := requestInPath(r.URL.EscapedPath()); err == nil {
+			return q, 0
+		}
+		return nil, http.StatusOK
+	case http.MethodPost:
+		return readBody(w, r)
+	}
+	w.Header().Set("Allow", "GET, HEAD, POST")
+	return nil, http.StatusMethodNotAllowed
+}
+
+func readBody(w http.ResponseWriter, r *http.Request) (*request, int) {
+	body := http.MaxBytesReader(w, r.Body, maxRequest)
+	var der []byte
+	var err error
+	if r.ContentLength > 0 && r.ContentLength <= maxRequest {
+		der = make([]byte, r.ContentLength)
+		_, err = io.ReadFull(body, der)
+	} else {
+		der, err = io.ReadAll(body)
+	}
+	if _, large := errors.AsType[*http.MaxBytesError](err); large {
+		return nil, http.StatusRequestEntityTooLarge
+	}
+	if err != nil {
+		return nil, http.StatusOK
+	}
+	q, err := parseRequest(der)
+	if err != nil {
+		return nil, http.StatusOK
+	}
+	return q, 0
+}
+
+// answer finds the answer to a request, or the status that says why there is
+// none.
+func (a *Answerer) answer(q *request, now time.Time) (*page, status) {
+	id := &q.ids[0]
+	m := a.o.Certificates.Find(id.hash, id.nameHash, id.keyHash, id.serial)
+	switch {
+	case !a.ready.Load() && m == nil:
+		a.counters.misses.Add(1)
+		return nil, tryLater
+	case m == nil, len(q.ids) > 1:
+		a.counters.foreign.Add(1)
+		return nil, unauthorized
+	}
+	p, _ := a.managed(m, id.hash, now)
+	if p == nil {
+		a.counters.misses.Add(1)
+		return nil, tryLater
+	}
+	a.counters.hits.Add(1)
+	return p, 0
+}

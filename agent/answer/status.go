@@ -1,0 +1,26 @@
+package answer
+
+// status is the responseStatus of an OCSP response that says no more (RFC 6960
+// section 4.2.1).
+type status byte
+
+const (
+	malformedRequest status = 1
+	internalError    status = 2
+	tryLater         status = 3
+	unauthorized     status = 6
+)
+
+// der is an OCSPResponse without responseBytes. Such responses are not signed.
+func (s status) der() []byte { return []byte{0x30, 0x03, 0x0a, 0x01, byte(s)} }
+
+// statusOf is the reverse of der, for what another responder has answered.
+func statusOf(name string) status {
+	switch name {
+	case "malformedRequest":
+		return malformedRequest
+	case "unauthorized", "sigRequired":
+		return unauthorized // whoever asked can do nothing else about it
+	}
+	return tryLater
+}
