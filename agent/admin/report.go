@@ -1,0 +1,56 @@
+package admin
+
+import (
+	"time"
+
+	"github.com/restaple/restaple/agent"
+	"github.com/restaple/restaple/agent/responder"
+	"github.com/restaple/restaple/hooks"
+)
+
+// Report is what /api/status answers and what status -o json and refresh
+// -o json print. It is a public interface: fields are added, never renamed.
+type Report struct {
+	At           time.Time           `json:"at"`
+	OK           bool                `json:"ok"`
+	Certificates []agent.Certificate `json:"certificates"`
+
+	// What only a running agent knows.
+	Responders []responder.LaneState `json:"responders,omitempty"`
+	Hooks      []Hook                `json:"hooks,omitempty"`
+	Polling    string                `json:"polling,omitempty"` // why directories are not watched
+}
+
+// Hook is how one hook stands.
+type Hook struct {
+	Name        string    `json:"name"`
+	Pending     int       `json:"pending"`            // changes that wait to be told
+	Attempts    int       `json:"attempts,omitempty"` // failed ones in a row
+	Error       string    `json:"error,omitempty"`    // of the last attempt
+	TriedAt     time.Time `json:"tried_at,omitzero"`
+	DeliveredAt time.Time `json:"delivered_at,omitzero"`
+	RetryAt     time.Time `json:"retry_at,omitzero"`
+}
+
+// NewReport says how certificates stand at now.
+func NewReport(certs []agent.Certificate, now time.Time) Report {
+	r := Report{At: now.UTC().Truncate(time.Second), OK: true, Certificates: certs}
+	if certs == nil {
+		r.Certificates = []agent.Certificate{} // not null in JSON
+	}
+	for i := range certs {
+		r.OK = r.OK && certs[i].OK
+	}
+	return r
+}
+
+func hookOf(s hooks.QueueState) Hook {
+	h := Hook{
+		Name: s.Name, Pending: s.Pending, Attempts: s.Attempts,
+		TriedAt: s.TriedAt, DeliveredAt: s.DeliveredAt, RetryAt: s.RetryAt,
+	}
+	if s.Err != nil {
+		h.Error = s.Err.Error()
+	}
+	return h
+}

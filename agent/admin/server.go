@@ -1,0 +1,88 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/net/netutil"
+)
+
+const (
+	// mostConnections keeps those who watch from using up the files that
+	// the agent may have open.
+	mostConnections = 64
+
+	// mostLarge is how many answers that list all certificates are made at
+	// a time.
+	mostLarge = 4
+
+	// shutdownGrace is how long answers may go on after Serve is told to
+	// stop.
+	shutdownGrace = 2 * time.Second
+)
+
+// Options is what a Server works with. All of it is required.
+type Options struct {
+	Metrics *Metrics
+	Version string // of restaple, for the page
+	Log     *slog.Logger
+}
+
+// Server shows one agent after another. It outlives them, and may be served
+// on one listener after another.
+type Server struct {
+	o              Options
+	shots          *snapshots
+	ready          atomic.Bool
+	perCertificate atomic.Bool
+}
+
+// New returns a server that shows no agent yet. There is one for Metrics.
+func New(o Options) *Server {
+	s := &Server{o: o, shots: newSnapshots()}
+	o.Metrics.registry.MustRegister(newCollector(s))
+	return s
+}
+
+// SetSource shows another agent from now on; perCertificate says whether each
+// of its certificates has metrics of its own.
+func (s *Server) SetSource(src Source, perCertificate bool) {
+	s.shots.setSource(src)
+	s.perCertificate.Store(perCertificate)
+}
+
+// Ready notes that the first pass is over; it is for agent.Options. It stays
+// so when another agent takes over: the staples are in place.
+func (s *Server) Ready() { s.ready.Store(true) }
+
+// Serve answers at l until ctx is done, and closes l.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	h := &http.Server{
+		Handler:           s.handler(l.Addr()),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      time.Minute,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug),
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- h.Serve(netutil.LimitListener(l, mostConnections)) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), shutdownGrace, errors.New("answers took too long"))
+	defer cancel()
+	if h.Shutdown(grace) != nil {
+		_ = h.Close() // who still reads is cut off
+	}
+	<-ended
+	return nil
+}
