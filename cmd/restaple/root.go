@@ -23,7 +23,8 @@ Exit codes: 0 all is well, 1 a staple is missing, ended, revoked or not as it
 should be, 2 the command line or the configuration is wrong.`,
 		Example: `  restaple run /etc/haproxy/certs
   restaple refresh --server nginx --hook 'nginx -s reload' /etc/nginx/tls
-  restaple status /etc/haproxy/certs`,
+  restaple status /etc/haproxy/certs
+  restaple demo`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
@@ -35,6 +36,7 @@ should be, 2 the command line or the configuration is wrong.`,
 		newVerifyCommand(),
 		newConfigCommand(),
 		newLabCommand(),
+		newDemoCommand(),
 		newVersionCommand(),
 	)
 	return root
