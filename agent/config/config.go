@@ -32,6 +32,7 @@ type Config struct {
 	Responders   []*Responder
 	Hooks        []*Hook // those with a place of their own and those written where they are used
 	Admin        Admin
+	Answer       Answer
 }
 
 // Direct is the Proxy that means to use none, whatever the environment says.

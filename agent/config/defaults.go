@@ -24,6 +24,7 @@ func Default() *Config {
 		Timeout:        15 * time.Second,
 		ConnectTimeout: 5 * time.Second,
 		MaxInFlight:    256,
+		Answer:         Answer{For: ForCertificates},
 	}
 }
 

@@ -13,7 +13,8 @@ func (r *reader) config(c *Config, v value) {
 	later := func(place **value) func(value) {
 		return func(v value) { *place = &v }
 	}
-	g := v.keys(
+	answering, checkAnswering := answerKeys(&c.Answer)
+	g := v.keys(append(answering,
 		key{"state_dir", into(&c.StateDir, value.filePath)},
 		key{"schedule", into(&c.Schedule, value.cron)},
 		key{"rescan", into(&c.Rescan, value.interval)},
@@ -43,7 +44,8 @@ func (r *reader) config(c *Config, v value) {
 				key{"per_certificate_series", into(&c.Admin.PerCertificateSeries, value.boolean)},
 			)
 		}},
-	)
+	)...)
+	checkAnswering()
 	if noProxy != nil {
 		c.NoProxy = noProxy.noProxy()
 		if c.NoProxy != "" && (!g["proxy"] || c.Proxy == Direct) {

@@ -51,6 +51,11 @@ func TestValuesAreReadAsTheyAreMeant(t *testing.T) {
 		{"Unix socket", "admin: {listen: unix:/run/x}", func(c *Config) any { return c.Admin.Listen }, "unix:/run/x"},
 		{"any address", "admin: {listen: ':9110'}", func(c *Config) any { return c.Admin.Listen }, ":9110"},
 		{"any port", "admin: {listen: '127.0.0.1:0'}", func(c *Config) any { return c.Admin.Listen }, "127.0.0.1:0"},
+		{"one place to answer at", "listen: 127.0.0.1:9080", func(c *Config) any { return c.Answer }, Answer{Listen: []string{"127.0.0.1:9080"}, For: "certificates"}},
+		{"a port of this host", "listen: 9080", func(c *Config) any { return c.Answer.Listen[0] }, "127.0.0.1:9080"},
+		{"no host is this one", "listen: ':9080'", func(c *Config) any { return c.Answer.Listen[0] }, "127.0.0.1:9080"},
+		{"everywhere by choice", "listen: ['0.0.0.0:9080', 'unix:/run/x']", func(c *Config) any { return strings.Join(c.Answer.Listen, " ") }, "0.0.0.0:9080 unix:/run/x"},
+		{"issuers", "listen: 80\nanswer_for: issuers\nissuers: [{certificate: /ca.pem, responder: 'http://x/'}]", func(c *Config) any { return c.Answer.Issuers[0] }, Issuer{"/ca.pem", "http://x/"}},
 
 		{"nothing but paths", "certificates: [{paths: [/x]}]", func(c *Config) any { return *c.Certificates[0] },
 			Certificates{Paths: []string{"/x"}, Server: "generic", OnRevoked: "withdraw", OnUnknown: "keep"}},
