@@ -1,0 +1,78 @@
+package prove
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/restaple/restaple/agent/lab"
+)
+
+// mailServer answers as its replies say, and turns to TLS after STARTTLS.
+func mailServer(t *testing.T, config *tls.Config, replies map[string]string) Address {
+	a := listen(t, func(conn net.Conn) {
+		lines := bufio.NewScanner(conn)
+		fmt.Fprint(conn, replies[""])
+		for lines.Scan() {
+			command, _, _ := strings.Cut(lines.Text(), " ")
+			fmt.Fprint(conn, replies[command])
+			if command == "STARTTLS" {
+				c := tls.Server(conn, config)
+				if c.HandshakeContext(t.Context()) == nil {
+					_, _ = c.Read(make([]byte, 1))
+				}
+				return
+			}
+		}
+	})
+	a.StartTLS = SMTP
+	return a
+}
+
+func TestProbeOfAMailServer(t *testing.T) {
+	w := newWorld(t, lab.IssueOptions{})
+	good := w.response(time.Minute, nil)
+	config := &tls.Config{Certificates: []tls.Certificate{w.issued.TLS(good)}}
+	with := func(command, reply string) map[string]string {
+		replies := map[string]string{
+			"":         "220-mx.test\r\n220 ESMTP\r\n",
+			"EHLO":     "250-mx.test\r\n250-PIPELINING\r\n250-starttls\r\n250 HELP\r\n",
+			"STARTTLS": "220 go on\r\n",
+		}
+		if command != "-" {
+			replies[command] = reply
+		}
+		return replies
+	}
+	for name, row := range map[string]struct {
+		replies map[string]string
+		want    string // the error; "" for none
+	}{
+		"as it should be":         {with("-", ""), ""},
+		"greets in bad temper":    {with("", "554 no\r\n"), "greeting: 554"},
+		"knows no EHLO":           {with("EHLO", "502 what\r\n"), "EHLO localhost: 502"},
+		"offers no STARTTLS":      {with("EHLO", "250-mx.test\r\n250 STARTTLSX\r\n"), "does not offer STARTTLS"},
+		"has no TLS after all":    {with("STARTTLS", "454 TLS currently unavailable\r\n"), "STARTTLS: 454"},
+		"slips something in":      {with("STARTTLS", "220 go on\r\n250 injected\r\n"), "octets after the answer to STARTTLS"},
+		"speaks another language": {with("", "* OK IMAP4rev1\r\n"), "greeting"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := Probe(t.Context(), Options{Address: mailServer(t, config, row.replies)})
+			switch {
+			case row.want != "":
+				if err == nil || !strings.Contains(err.Error(), row.want) {
+					t.Errorf("got %v, want an error about %q", err, row.want)
+				}
+			case err != nil:
+				t.Error(err)
+			case !bytes.Equal(got.Staple, good):
+				t.Errorf("got the staple %x", got.Staple)
+			}
+		})
+	}
+}
