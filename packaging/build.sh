@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# packaging/build.sh VERSION [DIR]
+#
+# Builds a release into DIR (default dist): a static program, manual pages,
+# completions, deb, rpm and archive, a bill of materials, and checksums.
+# ARCHES says for which machines (default: this one). The same source and
+# version give the same bytes, wherever and whenever they are built; the date in
+# them is SOURCE_DATE_EPOCH, or else that of the last commit.
+#
+# Nothing is downloaded but Go modules.
+set -euo pipefail
+
+[ $# -ge 1 ] || { sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 2; }
+# Later versions of nfpm need modules that not every module proxy has.
+nfpm=github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.0
+
+out=$(mkdir -p "${2:-dist}" && cd "${2:-dist}" && pwd)
+cd "$(dirname "$0")/.."
+export VERSION=${1#v}
+export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+export LC_ALL=C TZ=UTC
+umask 022
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+build() { # of the program for a machine
+	CGO_ENABLED=0 GOOS=linux GOARCH=$1 go build -trimpath -buildvcs=false \
+		-ldflags "-s -w -buildid= -X main.version=$VERSION" -o "$2" ./cmd/restaple
+}
+
+echo "documentation"
+build "$(go env GOHOSTARCH)" "$work/host"
+mkdir -p "$work/man" "$work/completions" "$work/doc/examples"
+"$work/host" docs man "$work/man"
+gzip -9n "$work"/man/*
+"$work/host" completion bash >"$work/completions/restaple.bash"
+"$work/host" completion fish >"$work/completions/restaple.fish"
+"$work/host" completion zsh >"$work/completions/_restaple"
+cp LICENSE "$work/doc/copyright"
+for f in README.md CHANGELOG.md SECURITY.md packaging/OPERATIONS.md; do
+	[ ! -e "$f" ] || cp "$f" "$work/doc/"
+done
+cp examples/config/restaple.yaml "$work/doc/examples/"
+for example in systemd certbot acme.sh lego dehydrated; do
+	cp -r "examples/$example" "$work/doc/examples/"
+done
+find "$work/doc" -name '*_test.go' -delete
+
+for arch in ${ARCHES:-$(go env GOHOSTARCH)}; do
+	echo "$arch: program, bill of materials"
+	stage=$work/$arch
+	name=restaple_${VERSION}_linux_$arch
+	mkdir -p "$stage"
+	cp -r "$work"/{man,completions,doc} "$stage/"
+	build "$arch" "$stage/restaple"
+	go run ./packaging/inventory -version "$VERSION" -sbom "$out/$name.cdx.json" \
+		-licenses "$stage/doc/THIRD_PARTY_LICENSES" "$stage/restaple"
+	# What is packed must not tell when it was.
+	find "$stage" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+
+	echo "$arch: packages"
+	for kind in deb rpm; do
+		STAGE=$stage ARCH=$arch go run "$nfpm" package --config packaging/nfpm.yaml \
+			--packager "$kind" --target "$out/$name.$kind" >"$work/nfpm.log" || { cat "$work/nfpm.log" >&2; exit 1; }
+	done
+
+	echo "$arch: archive"
+	mkdir "$work/$name"
+	cp -r "$stage"/{restaple,man,completions,doc} "$work/$name/"
+	cp -r packaging/systemd "$work/$name/systemd"
+	rm -f "$work/$name"/systemd/*_test.go
+	tar -C "$work" --sort=name --owner=0 --group=0 --numeric-owner --format=gnu \
+		--mtime="@$SOURCE_DATE_EPOCH" --mode=go=rX,u+rw,a-s -cf - "$name" | gzip -9n >"$out/$name.tar.gz"
+done
+
+cd "$out"
+sha256sum -- restaple_"${VERSION}"_linux_* >SHA256SUMS
+cat SHA256SUMS

@@ -1,0 +1,7 @@
+#!/bin/sh
+set -e
+
+if [ "$1" = remove ] && [ -d /run/systemd/system ]; then
+	systemctl disable --now restaple.service restaple-refresh.timer
+	systemctl stop restaple-refresh.service
+fi
