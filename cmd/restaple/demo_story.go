@@ -101,7 +101,7 @@ func (d *demo) playUnknown(ctx context.Context) error {
 	d.responder.Forget(revoked.issued.Certificate.SerialNumber)
 	d.responder.Forget(good.issued.Certificate.SerialNumber)
 	d.say.step(now, "CA forgets", "%s and %s", revoked.name, good.name)
-	if err := d.restartAgent(ctx, revoked); err != nil {
+	if err := d.refresh(ctx, revoked, good); err != nil {
 		return err
 	}
 	d.say.about(revoked)
@@ -131,7 +131,7 @@ func (d *demo) playGoodAgain(ctx context.Context) error {
 		d.responder.Restore(s.issued.Certificate.SerialNumber)
 	}
 	d.say.step(now, "CA says good", "of %s and %s", sites[0].name, sites[1].name)
-	if err := d.restartAgent(ctx, sites[0]); err != nil {
+	if err := d.refresh(ctx, sites...); err != nil {
 		return err
 	}
 	for _, s := range sites {

@@ -39,11 +39,11 @@ func TestDemoShowsEveryStep(t *testing.T) {
 		slices.Concat(fromFound, fromFound, fromFound),
 		{"CA revokes it", "response fetched", "verified", "staple withdrawn", "hook told", "handshake made"},
 		{
-			"CA forgets", "restaple restarts",
+			"CA forgets", "told to ask now",
 			"response fetched", "verified", "no new staple", "handshake made",
 			"response fetched", "verified", "no new staple", "handshake made",
 		},
-		slices.Concat([]string{"CA says good", "restaple restarts"}, fromFetched, fromFetched),
+		slices.Concat([]string{"CA says good", "told to ask now"}, fromFetched, fromFetched),
 		slices.Concat([]string{"responder down", "no new staple", "handshake made", "responder back"}, fromFetched),
 		slices.Concat([]string{"renewed"}, fromFound, []string{"no mismatch"}),
 	}
