@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -40,7 +39,6 @@ type daemon struct {
 	flags workFlags
 	paths []string
 	cmd   *cobra.Command
-	log   *slog.Logger
 }
 
 // build makes an agent from the configuration as it is now. It starts nothing.
