@@ -128,8 +128,8 @@ func (d *demo) withdrawn(ctx context.Context, s *demoSite, policy string, after 
 func (d *demo) told(ctx context.Context, s *demoSite, after time.Time, events ...hooks.Event) error {
 	const step = "hook told"
 	var r *demoReload
-	var told string
-	for i, event := range events {
+	var told []string
+	for _, event := range events {
 		err := d.await(ctx, step, fmt.Sprintf("the hook is told that the staple of %s is %s", s.name, event), func() (string, bool) {
 			r = d.server.told(s, event, after)
 			return "it was not", r != nil
@@ -137,16 +137,13 @@ func (d *demo) told(ctx context.Context, s *demoSite, after time.Time, events ..
 		if err != nil {
 			return err
 		}
-		if i > 0 {
-			told += ", "
-		}
-		told += string(event)
+		told = append(told, string(event))
 	}
 	also := ""
 	if n := len(r.changes) - len(events); n > 0 {
 		also = fmt.Sprintf(" (one reload for %d changes)", len(r.changes))
 	}
-	d.say.step(r.at, step, "%s; the server reads its files again%s", told, also)
+	d.say.step(r.at, step, "%s; the server reads its files again%s", strings.Join(told, ", "), also)
 	return nil
 }
 
