@@ -23,7 +23,7 @@ type sample struct {
 }
 
 // chain is the leaf and issuer of the sample.
-func (s sample) chain(t *testing.T) *chain.Chain {
+func (s sample) chain(t testing.TB) *chain.Chain {
 	t.Helper()
 	certs, err := chain.Parse(s.issued.ChainPEM())
 	if err != nil {
@@ -36,7 +36,7 @@ func (s sample) chain(t *testing.T) *chain.Chain {
 	return c
 }
 
-func newPKI(t *testing.T) *lab.PKI {
+func newPKI(t testing.TB) *lab.PKI {
 	t.Helper()
 	pki, err := lab.NewPKI(lab.PKIOptions{Responders: []string{"http://127.0.0.1:1/"}, NotBefore: time.Now().Add(-60 * aDay)})
 	if err != nil {
@@ -47,7 +47,7 @@ func newPKI(t *testing.T) *lab.PKI {
 
 // samples makes one response for each trait, which has no other trait beside
 // it unless it cannot be otherwise.
-func samples(t *testing.T, pki *lab.PKI, now time.Time) []sample {
+func samples(t testing.TB, pki *lab.PKI, now time.Time) []sample {
 	t.Helper()
 	ca := pki.Intermediate
 	issue := func(o lab.IssueOptions) *lab.Issued {
