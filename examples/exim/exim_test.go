@@ -41,9 +41,7 @@ func TestExim(t *testing.T) {
 		Short:  stage.Window{Validity: 30 * time.Second, Age: 10 * time.Second},
 		Ending: stage.Window{Validity: 16 * time.Second, Age: 6 * time.Second},
 
-		WhenRevoked:           stage.None,
-		WhenEnded:             stage.None,
-		WhenRenewedUnanswered: stage.None,
-		Gaps:                  true, // TLS fails while a staple is that of the earlier certificate
+		Missing: stage.None,
+		Gaps:    true, // TLS fails while a staple is that of the earlier certificate
 	}.Prove(t)
 }

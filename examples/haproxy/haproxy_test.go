@@ -30,9 +30,7 @@ func example(certificates ...stage.Certificate) stage.Example {
 		Short:  stage.Window{Validity: 700 * time.Second, Age: 345 * time.Second},
 		Ending: stage.Window{Validity: 640 * time.Second, Age: 332 * time.Second},
 
-		WhenRevoked:           stage.None,
-		WhenEnded:             stage.None,
-		WhenRenewedUnanswered: stage.None,
+		Missing: stage.None,
 	}
 }
 

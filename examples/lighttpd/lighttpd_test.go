@@ -35,8 +35,6 @@ func TestLighttpd(t *testing.T) {
 		Short:  stage.Window{Validity: 30 * time.Second, Age: 10 * time.Second},
 		Ending: stage.Window{Validity: 16 * time.Second, Age: 6 * time.Second},
 
-		WhenRevoked:           stage.None,
-		WhenEnded:             stage.None,
-		WhenRenewedUnanswered: stage.None,
+		Missing: stage.None,
 	}.Prove(t)
 }

@@ -33,9 +33,7 @@ func example(chain, key, staple string, differences ...string) stage.Example {
 		Short:  stage.Window{Validity: 30 * time.Second, Age: 10 * time.Second},
 		Ending: stage.Window{Validity: 16 * time.Second, Age: 6 * time.Second},
 
-		WhenRevoked:           stage.TryLater,
-		WhenEnded:             stage.TryLater,
-		WhenRenewedUnanswered: stage.TryLater,
+		Missing: stage.TryLater,
 	}
 }
 

@@ -39,9 +39,7 @@ func TestTrafficServer(t *testing.T) {
 		Short:  stage.Window{Validity: 60 * time.Second, Age: 25 * time.Second},
 		Ending: stage.Window{Validity: 80 * time.Second, Age: 64 * time.Second},
 
-		WhenRevoked:           stage.None,
-		WhenEnded:             stage.None,
-		WhenRenewedUnanswered: stage.None,
+		Missing: stage.None,
 	}.Prove(t)
 }
 

@@ -27,14 +27,23 @@ type Example struct {
 	// Serve starts the server.
 	Serve func(s *Stage) *Process
 
-	// Reload is how whoever deploys a certificate tells the server, after
-	// `restaple refresh`. Nil: restaple's hook does it.
+	// Reload is how whoever deploys a certificate tells the server. Nil: it
+	// is left to restaple's hook.
 	Reload func(s *Stage, server *Process)
 
 	Short  Window // responses with a refresh within seconds, and an end a little later
 	Ending Window // responses that end within seconds
 
-	WhenRevoked, WhenEnded, WhenRenewedUnanswered Kind
+	// Missing is what the server does when there is no staple: None, or
+	// TryLater.
+	Missing Kind
+
+	// RevokedAtEnd says that the good staple of a revoked certificate cannot
+	// be taken from the server, but is served till its end.
+	RevokedAtEnd bool
+
+	// Steady says that a connection stays when the staple is refreshed.
+	Steady bool
 
 	// Restarts says that the server reads certificates only when it starts:
 	// it is stopped while one is renewed.
@@ -52,6 +61,7 @@ func (e Example) Prove(t *testing.T) {
 		name string
 		play func(*play)
 	}{
+		{"late", (*play).late},
 		{"refreshed", (*play).refreshed},
 		{"renewed", (*play).renewed},
 		{"revoked", (*play).revoked},
@@ -92,11 +102,24 @@ const patience = 20 * time.Second
 // has made its first pass, and the server runs.
 func (p *play) begin(w Window) {
 	p.T.Helper()
+	p.prepare(w)
+	p.boot(0)
+}
+
+// prepare puts everything in its place, and starts nothing.
+func (p *play) prepare(w Window) {
+	p.T.Helper()
 	p.Respond(w)
 	p.address = p.Address()
 	p.Configure(p.Stage, p.address)
 	p.deploy(w)
-	p.Refresh(0, "--hook", "true") // nobody is there to be told
+}
+
+// boot makes a first pass, which has to end with this exit code, and starts
+// the server.
+func (p *play) boot(code int) {
+	p.T.Helper()
+	p.Refresh(code, "--hook", "true") // nobody is there to be told
 	p.serve()
 }
 

@@ -16,13 +16,10 @@ import (
 func (e Example) ProveWithOpenSSLOCSP(t *testing.T) {
 	t.Parallel()
 	p := e.on(t)
-	p.address = p.Address()
-	p.Configure(p.Stage, p.address)
-	p.deploy(Window{Validity: time.Hour})
+	p.prepare(Window{Validity: time.Hour})
 	p.Down()
 	responder := p.openSSLOCSP("V", "")
-	p.Refresh(0, "--hook", "true")
-	p.serve()
+	p.boot(0)
 	first := p.see(Good, time.Time{})
 	for i, c := range p.Certificates {
 		p.judge(p.client(i), p.staple(c), p.issued[i].Certificate)
@@ -38,7 +35,7 @@ func (e Example) ProveWithOpenSSLOCSP(t *testing.T) {
 	_ = responder.Stop() // SIGTERM is no good end for it
 	p.openSSLOCSP("R", time.Now().UTC().Format(indexTime)+",keyCompromise")
 	p.Refresh(1, "--force")
-	p.see(p.WhenRevoked, time.Time{})
+	p.see(p.Missing, time.Time{})
 }
 
 // indexTime is how times are written in a CA's index (openssl-ca(1)).

@@ -2,6 +2,19 @@ package stage
 
 import "time"
 
+// late: the responder has not answered yet when the server starts.
+func (p *play) late() {
+	p.prepare(p.Short)
+	p.Down()
+	p.boot(1)
+	watches := p.watch()
+	p.see(p.Missing, time.Time{})
+	p.Up()
+	p.Agent()
+	p.see(Good, time.Time{})
+	p.end(watches)
+}
+
 // refreshed: the staple is served; the newer one is, too, as soon as restaple
 // has it; and it is still there when the server has been restarted while the
 // responder was down.
@@ -9,8 +22,10 @@ func (p *play) refreshed() {
 	p.begin(p.Short)
 	watches := p.watch()
 	first := p.see(Good, time.Time{})
+	held := p.hold()
 	p.Agent()
 	p.see(Good, first)
+	p.release(held)
 	for i, c := range p.Certificates {
 		p.judge(p.client(i), p.staple(c), p.issued[i].Certificate)
 	}
@@ -29,6 +44,7 @@ func (p *play) renewed() {
 		agent := p.Agent()
 		p.see(Good, time.Time{})
 		p.deploy(p.Short)
+		p.reload()
 		p.see(Good, time.Time{})
 		if err := agent.Stop(); err != nil {
 			p.T.Errorf("restaple run: %v", err)
@@ -38,7 +54,7 @@ func (p *play) renewed() {
 	p.see(Good, time.Time{})
 	p.Down()
 	p.renew(1)
-	p.see(p.WhenRenewedUnanswered, time.Time{})
+	p.see(p.Missing, time.Time{})
 	p.end(watches)
 }
 
@@ -51,10 +67,14 @@ func (p *play) renew(code int) {
 	}
 	p.deploy(p.Short)
 	p.Refresh(code)
-	switch {
-	case p.Restarts:
+	if p.Restarts {
 		p.serve()
-	case p.Reload != nil:
+	}
+	p.reload()
+}
+
+func (p *play) reload() {
+	if p.Reload != nil {
 		p.Reload(p.Stage, p.server)
 	}
 }
@@ -68,14 +88,18 @@ func (p *play) restart() {
 
 // revoked: the responder says that the certificates are revoked.
 func (p *play) revoked() {
-	p.begin(p.Short)
+	w := p.Short
+	if p.RevokedAtEnd {
+		w = p.Ending
+	}
+	p.begin(w)
 	watches := p.watch()
 	p.see(Good, time.Time{})
 	for _, issued := range p.issued {
 		p.Revoke(issued)
 	}
 	p.Agent()
-	p.see(p.WhenRevoked, time.Time{})
+	p.see(p.Missing, time.Time{})
 	p.end(watches)
 }
 
@@ -87,8 +111,8 @@ func (p *play) ended() {
 	p.see(Good, time.Time{})
 	p.Down()
 	p.Agent()
-	p.see(p.WhenEnded, time.Time{})
+	p.see(p.Missing, time.Time{})
 	p.end(watches)
 	p.restart()
-	p.see(p.WhenEnded, time.Time{})
+	p.see(p.Missing, time.Time{})
 }

@@ -92,6 +92,16 @@ func (s *Stage) Down() {
 	s.down = func() {}
 }
 
+// Up brings the responder back.
+func (s *Stage) Up() {
+	s.T.Helper()
+	l, err := net.Listen("tcp", s.address)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	s.serve(l)
+}
+
 func (s *Stage) serve(l net.Listener) {
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)

@@ -1,0 +1,41 @@
+package haproxy
+
+import (
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/restaple/restaple/agent/lab"
+	"github.com/restaple/restaple/examples/internal/stage"
+)
+
+func TestMain(m *testing.M) { stage.Main(m) }
+
+func example() stage.Example {
+	return stage.Example{
+		Programs: []string{"haproxy"},
+		Certificates: []stage.Certificate{
+			{Type: lab.RSA, Chain: "/etc/haproxy/certs/site.pem.rsa"},
+			{Type: lab.ECDSA, Chain: "/etc/haproxy/certs/site.pem.ecdsa"},
+		},
+		Configure: func(s *stage.Stage, address string) {
+			s.Install("haproxy.cfg", "/etc/haproxy/haproxy.cfg", "bind :443", "bind "+address)
+			s.InstallRestaple()
+			s.Dir("/run/haproxy")
+		},
+		Serve: func(s *stage.Stage) *stage.Process {
+			return s.Start("haproxy", "-W", "-f", s.Path("/etc/haproxy/haproxy.cfg"), "-p", s.Path("/run/haproxy.pid"))
+		},
+		Reload: func(_ *stage.Stage, server *stage.Process) { server.Signal(syscall.SIGUSR2) },
+
+		// HAProxy serves nothing that ends within 300 s.
+		Short:  stage.Window{Validity: 700 * time.Second, Age: 345 * time.Second},
+		Ending: stage.Window{Validity: 640 * time.Second, Age: 332 * time.Second},
+
+		Missing:      stage.None,
+		RevokedAtEnd: true,
+		Steady:       true,
+	}
+}
+
+func TestHAProxyRuntimeAPI(t *testing.T) { example().Prove(t) }
