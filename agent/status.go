@@ -36,11 +36,31 @@ type Certificate struct {
 	Would       string    `json:"would,omitempty"`    // what a dry run has left undone
 }
 
+// atATime is how many certificates are described between two other things that
+// the loop does: a few milliseconds' worth.
+const atATime = 2000
+
 // Certificates asks the running loop how all certificates stand, sorted by
-// path. It returns nil if ctx is done first.
+// path. The loop goes on with its work meanwhile. It returns nil if ctx is
+// done first.
 func (a *Agent) Certificates(ctx context.Context) []Certificate {
-	var out []Certificate
-	a.onLoop(ctx, func() { out = a.report(wall()) })
+	var all []*target
+	a.onLoop(ctx, func() { all = slices.AppendSeq(make([]*target, 0, len(a.targets)), maps.Values(a.targets)) })
+	out := make([]Certificate, 0, len(all))
+	for part := range slices.Chunk(all, atATime) {
+		a.onLoop(ctx, func() {
+			now := wall()
+			for _, t := range part {
+				if t.trouble != notChain && a.targets[t.key] == t {
+					out = append(out, a.describe(t, now))
+				}
+			}
+		})
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	sortByPath(out)
 	return out
 }
 
@@ -72,13 +92,17 @@ func (a *Agent) report(now time.Time) []Certificate {
 			out = append(out, a.describe(t, now))
 		}
 	}
-	slices.SortFunc(out, func(x, y Certificate) int {
+	sortByPath(out)
+	return out
+}
+
+func sortByPath(certs []Certificate) {
+	slices.SortFunc(certs, func(x, y Certificate) int {
 		if c := strings.Compare(x.Path, y.Path); c != 0 {
 			return c
 		}
 		return strings.Compare(x.Staple, y.Staple)
 	})
-	return out
 }
 
 func (a *Agent) describe(t *target, now time.Time) Certificate {
