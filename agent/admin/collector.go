@@ -15,10 +15,10 @@ import (
 type collector struct {
 	server *Server
 
-	certificates, failing, budget, polling, ready        *prometheus.Desc
-	up, inFlight, limit, queued                          *prometheus.Desc
-	hookPending, hookFailing, hookDelivered              *prometheus.Desc
-	thisUpdate, nextUpdate, expiry, state, must, meaning *prometheus.Desc
+	certificates, failing, budget, problems, polling, ready *prometheus.Desc
+	up, inFlight, limit, queued                             *prometheus.Desc
+	hookPending, hookFailing, hookDelivered                 *prometheus.Desc
+	thisUpdate, nextUpdate, expiry, state, must, meaning    *prometheus.Desc
 }
 
 func newCollector(s *Server) *collector {
@@ -30,6 +30,7 @@ func newCollector(s *Server) *collector {
 		certificates: desc("certificates", "Certificates by state.", "state"),
 		failing:      desc("certificates_failing", "Certificates that do not have the staple they should have."),
 		budget:       desc("outage_budget_seconds", "How long all responders may be down before the first of the valid staples ends."),
+		problems:     desc("problems", "Paths of the configuration that cannot be looked at."),
 		polling:      desc("polling", "1 if directories are looked at from time to time because the kernel will not watch them."),
 		ready:        desc("ready", "1 once the first pass is over."),
 
@@ -54,7 +55,7 @@ func newCollector(s *Server) *collector {
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.certificates, c.failing, c.budget, c.polling, c.ready, c.up, c.inFlight, c.limit, c.queued,
+		c.certificates, c.failing, c.budget, c.problems, c.polling, c.ready, c.up, c.inFlight, c.limit, c.queued,
 		c.hookPending, c.hookFailing, c.hookDelivered,
 		c.thisUpdate, c.nextUpdate, c.expiry, c.state, c.must, c.meaning,
 	} {
@@ -81,8 +82,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge(c.failing, float64(s.failing))
 	if !s.firstEnd.IsZero() {
-		gauge(c.budget, time.Until(s.firstEnd).Seconds())
+		gauge(c.budget, max(0, time.Until(s.firstEnd).Seconds()))
 	}
+	gauge(c.problems, float64(len(s.problems)))
 	gauge(c.polling, number(s.polling))
 	for host, l := range c.lanes(s.lanes) {
 		gauge(c.up, number(!l.down), host)

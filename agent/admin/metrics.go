@@ -75,6 +75,7 @@ func NewMetrics(version string) *Metrics {
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version(), "goos": runtime.GOOS, "goarch": runtime.GOARCH},
 	})
 	build.Set(1)
+	m.ConfigTaken(nil) // without a right one nothing starts
 	for _, e := range []hooks.Event{hooks.Placed, hooks.Withdrawn} {
 		m.writes.WithLabelValues(string(e)) // there before the first one
 	}

@@ -21,6 +21,7 @@ type page struct {
 	Version    string
 	At         time.Time
 	Budget     string // how long the responders may be down
+	Problems   []string
 	Polling    string
 	States     []stateCount
 	Responders []lane
@@ -76,7 +77,7 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request) {
 // newPage lays out what of a snapshot matches a filter: text that a
 // certificate's row has to hold, and a state, "failing" or "".
 func newPage(s *snapshot, query, state string) *page {
-	p := &page{At: s.at, Total: len(s.certs), Failing: s.failing, Query: query, State: state}
+	p := &page{At: s.at, Total: len(s.certs), Failing: s.failing, Problems: s.problems, Query: query, State: state}
 	if !s.firstEnd.IsZero() {
 		p.Budget = span(s.firstEnd.Sub(s.at))
 	}

@@ -14,6 +14,7 @@ type Report struct {
 	At           time.Time           `json:"at"`
 	OK           bool                `json:"ok"`
 	Certificates []agent.Certificate `json:"certificates"`
+	Problems     []string            `json:"problems,omitempty"` // what could not be looked at
 
 	// What only a running agent knows.
 	Responders []responder.LaneState `json:"responders,omitempty"`
@@ -32,9 +33,10 @@ type Hook struct {
 	RetryAt     time.Time `json:"retry_at,omitzero"`
 }
 
-// NewReport says how certificates stand at now.
-func NewReport(certs []agent.Certificate, now time.Time) Report {
-	r := Report{At: now.UTC().Truncate(time.Second), OK: true, Certificates: certs}
+// NewReport says how certificates stand at now, and what could not be looked
+// at.
+func NewReport(certs []agent.Certificate, problems []string, now time.Time) Report {
+	r := Report{At: now.UTC().Truncate(time.Second), OK: len(problems) == 0, Certificates: certs, Problems: problems}
 	if certs == nil {
 		r.Certificates = []agent.Certificate{} // not null in JSON
 	}

@@ -53,6 +53,7 @@ type row struct {
 	ThisUpdate time.Time
 	NextUpdate time.Time
 	Left       string
+	Runs       bool   // it is still running
 	Ask        string // when the responder is asked next
 	Responders string
 	Error      string
@@ -69,7 +70,7 @@ func newRow(c *agent.Certificate, now time.Time) row {
 	if !c.Expires.IsZero() {
 		r.Left = "ended"
 		if d := c.Expires.Sub(now); d > 0 {
-			r.Left = span(d)
+			r.Left, r.Runs = span(d), true
 		}
 	}
 	return r

@@ -21,12 +21,13 @@ import (
 
 // scene is a source in whatever state a test wants.
 type scene struct {
-	certs   []agent.Certificate
-	lanes   []responder.LaneState
-	hooks   []hooks.QueueState
-	polling string
-	takes   time.Duration // to answer
-	hangs   bool
+	certs    []agent.Certificate
+	lanes    []responder.LaneState
+	hooks    []hooks.QueueState
+	problems []string
+	polling  string
+	takes    time.Duration // to answer
+	hangs    bool
 
 	mu        sync.Mutex
 	asked     int
@@ -47,6 +48,7 @@ func (s *scene) Certificates(ctx context.Context) []agent.Certificate {
 }
 
 func (s *scene) Responders() []responder.LaneState { return s.lanes }
+func (s *scene) Problems() []string                { return s.problems }
 func (s *scene) Hooks() []hooks.QueueState         { return s.hooks }
 func (s *scene) Polling() (bool, string)           { return s.polling != "", s.polling }
 
@@ -90,7 +92,8 @@ func certificate(name string, now time.Time) agent.Certificate {
 // everyState has a certificate in each state, named for it, and responders and
 // hooks in each of theirs.
 func everyState(now time.Time) *scene {
-	s := &scene{polling: "no space left on device: raise fs.inotify.max_user_watches"}
+	s := &scene{polling: "no space left on device: raise fs.inotify.max_user_watches",
+		problems: []string{"/etc/haproxy/certs: no such file or directory"}}
 	for _, state := range agent.States() {
 		c := certificate(string(state)+".example.test", now)
 		c.State, c.OK = state, state.OK(false)

@@ -31,6 +31,7 @@ var errNoAgent = errors.New("no agent runs yet")
 type snapshot struct {
 	at       time.Time
 	certs    []agent.Certificate
+	problems []string
 	lanes    []responder.LaneState
 	hooks    []hooks.QueueState
 	polling  bool
@@ -91,6 +92,7 @@ func (s *snapshots) get(ctx context.Context) (*snapshot, error) {
 	}
 	now := time.Now()
 	made := summarize(certs, now)
+	made.problems = src.Problems()
 	made.lanes, made.hooks = src.Responders(), src.Hooks()
 	made.polling, made.why = src.Polling()
 	s.mu.Lock()
@@ -122,7 +124,7 @@ func valid(s agent.State) bool {
 }
 
 func (s *snapshot) report() Report {
-	r := NewReport(s.certs, s.at)
+	r := NewReport(s.certs, s.problems, s.at)
 	r.Responders = s.lanes
 	for _, h := range s.hooks {
 		r.Hooks = append(r.Hooks, hookOf(h))

@@ -12,6 +12,7 @@ import (
 // test could bring a real agent into each state there is.
 type Source interface {
 	Certificates(ctx context.Context) []agent.Certificate
+	Problems() []string
 	Responders() []responder.LaneState
 	Hooks() []hooks.QueueState
 
