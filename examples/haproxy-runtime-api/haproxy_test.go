@@ -11,7 +11,7 @@ import (
 
 func TestMain(m *testing.M) { stage.Main(m) }
 
-func example() stage.Example {
+func example(differences ...string) stage.Example {
 	return stage.Example{
 		Programs: []string{"haproxy"},
 		Certificates: []stage.Certificate{
@@ -20,7 +20,7 @@ func example() stage.Example {
 		},
 		Configure: func(s *stage.Stage, address string) {
 			s.Install("haproxy.cfg", "/etc/haproxy/haproxy.cfg", "bind :443", "bind "+address)
-			s.InstallRestaple()
+			s.InstallRestaple(differences...)
 			s.Dir("/run/haproxy")
 		},
 		Serve: func(s *stage.Stage) *stage.Process {
@@ -39,3 +39,9 @@ func example() stage.Example {
 }
 
 func TestHAProxyRuntimeAPI(t *testing.T) { example().Prove(t) }
+
+// TestHAProxyRuntimeAPIWithReserve has an empty file beside each certificate
+// when HAProxy starts without staples.
+func TestHAProxyRuntimeAPIWithReserve(t *testing.T) {
+	example("server: haproxy", "server: haproxy\n    reserve: true").ProveLate(t)
+}

@@ -80,6 +80,12 @@ func (e Example) ProveRenewed(t *testing.T) {
 	e.on(t).renewed()
 }
 
+// ProveLate shows that a server which started without a staple gets its first.
+func (e Example) ProveLate(t *testing.T) {
+	t.Parallel()
+	e.on(t).late()
+}
+
 // on sets the stage.
 func (e Example) on(t *testing.T) *play {
 	t.Helper()
