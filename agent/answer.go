@@ -32,8 +32,8 @@ func (a *Agent) onAnswer(ctx context.Context, r answer) {
 		a.observe(ctx, looks)
 		return // what is found decides anew
 	case r.claimed:
-		s.at = now.Add(claimedPause)
-		a.due.set(s)
+		s.force = s.force || r.forced
+		a.lookLater(ctx, s)
 		return
 	case r.err == nil:
 		a.onGood(s, r, now)
@@ -44,13 +44,28 @@ func (a *Agent) onAnswer(ctx context.Context, r answer) {
 	a.progress(now)
 }
 
+// lookLater looks again when another process, which is asking about the same
+// leaf, may be through. Until then s counts as being asked about.
+func (a *Agent) lookLater(ctx context.Context, s *subject) {
+	s.asking = true
+	a.askings++
+	k := s.key
+	a.work.Go(func() {
+		select {
+		case <-time.After(claimedPause):
+		case <-ctx.Done():
+		}
+		a.answers <- answer{key: k, moved: true}
+	})
+}
+
 // onGood hands a good staple to every file that has none or an older one.
 func (a *Agent) onGood(s *subject, r answer, now time.Time) {
 	if s.failure != nil {
 		a.log.Info("responder answers again", "cert", s.name(), "responder", r.url)
 	}
 	a.endRound(s, now)
-	s.attempts, s.failure, s.message, s.force = 0, nil, "", false
+	s.attempts, s.failure, s.message = 0, nil, ""
 	s.etag, s.modified = r.held.ETag, r.held.LastModified
 	s.quiet = true
 	if r.staple == nil {
@@ -116,7 +131,7 @@ func (a *Agent) onStatement(s *subject, r answer, e *staple.Error, now time.Time
 	told := s.failure != nil && s.failure.Told
 	a.noteFailure(s, r, now)
 	a.endRound(s, now)
-	s.message, s.force = e.Statement.Status, false
+	s.message, s.stated, s.statedTo = e.Statement.Status, e.Statement.ThisUpdate, e.Statement.Expires
 	publish := Policy.publishesUnknown
 	if s.message == staple.Revoked {
 		s.attempts = 0
@@ -148,7 +163,6 @@ func (a *Agent) endRound(s *subject, now time.Time) {
 	s.first = (s.first + s.round) % len(s.urls) // begin with the one that worked, or go round
 	s.round = 0
 	s.askedAt = now
-	s.force, s.revived = false, false
 }
 
 // noteFailure keeps what went wrong for people, and logs it when it is new.

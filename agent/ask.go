@@ -47,6 +47,7 @@ type answer struct {
 	issuer  bool           // it was the issuer that was asked for
 	moved   bool           // the files are not what the loop knows: look again
 	claimed bool           // another process is asking
+	forced  bool           // nothing was due
 	held    responder.Validators
 
 	load responder.Verdict // what the exchange says of the responder's load
@@ -85,7 +86,7 @@ func (a *Agent) ask(s *subject, now time.Time) {
 	if sha256Too {
 		q.other = otherHash(q.asking.Hash)
 	}
-	s.asking = true
+	s.asking, s.force, s.revived = true, false, false
 	a.askings++
 	a.lanes.Submit(host, worst.ends, func(jobCtx context.Context) responder.Verdict {
 		start := time.Now()
@@ -113,7 +114,7 @@ func otherHash(h crypto.Hash) crypto.Hash {
 // section 7.2), and a responder that does not know the CertID by its other
 // hash.
 func (q *question) ask(ctx context.Context, client asker, c *claims) answer {
-	r := answer{key: q.key, url: q.url}
+	r := answer{key: q.key, url: q.url, forced: q.force}
 	if q.filesMoved() {
 		r.moved = true
 		return r

@@ -3,6 +3,7 @@ package agent_test
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
@@ -37,6 +38,8 @@ type fleet struct {
 	dir, state string
 	client     *responder.Client
 	responder  *lab.Responder
+	issuer     *lab.CA
+	key        crypto.Signer
 }
 
 func newFleet(b testing.TB, n int, delay time.Duration) *fleet {
@@ -49,7 +52,7 @@ func newFleet(b testing.TB, n int, delay time.Duration) *fleet {
 	if err != nil {
 		b.Fatal(err)
 	}
-	f := &fleet{dir: b.TempDir(), state: b.TempDir()}
+	f := &fleet{dir: b.TempDir(), state: b.TempDir(), issuer: pki.Intermediate}
 	if f.responder, err = lab.NewResponder(lab.ResponderOptions{CA: pki.Intermediate, Validity: 24 * time.Hour, Step: time.Hour, Backdate: time.Minute}); err != nil {
 		b.Fatal(err)
 	}
@@ -64,12 +67,11 @@ func newFleet(b testing.TB, n int, delay time.Duration) *fleet {
 	ended := make(chan error, 1)
 	go func() { ended <- lab.Serve(ctx, l, h) }()
 	b.Cleanup(func() { cancel(); <-ended })
-	key, err := lab.NewKey("ecdsa")
-	if err != nil {
+	if f.key, err = lab.NewKey("ecdsa"); err != nil {
 		b.Fatal(err)
 	}
 	for i := range n {
-		issued, err := pki.Intermediate.Issue(lab.IssueOptions{Names: []string{fmt.Sprintf("c%d.example.test", i)}, Key: key})
+		issued, err := pki.Intermediate.Issue(lab.IssueOptions{Names: []string{fmt.Sprintf("c%d.example.test", i)}, Key: f.key})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -67,15 +67,16 @@ func (a *Agent) askAt(s *subject, now time.Time) time.Time {
 	if len(s.urls) == 0 || s.chain.Issuer == nil && !a.wantsIssuer(s) {
 		return time.Time{}
 	}
-	if s.force {
-		return s.askedAt.Add(time.Nanosecond) // never the zero time
+	if s.force || s.revived || s.round > 0 {
+		return s.askedAt.Add(time.Nanosecond) // now; never the zero time
 	}
 	worst, need := worstDisk(s, now)
+	if worst.kind == missing && s.message != "" {
+		worst.this, worst.ends = s.stated, s.statedTo // the window this responder works with
+	}
 	key := schedule.Key(leaf.Fingerprint, a.host)
 	var at time.Time
 	switch {
-	case s.revived:
-		return s.askedAt.Add(time.Nanosecond)
 	case s.attempts > 0:
 		in := retryIn(s, worst, key)
 		if !a.until.IsZero() {

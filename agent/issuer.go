@@ -81,7 +81,7 @@ func (a *Agent) fetchIssuer(s *subject) {
 	urls := s.chain.Leaf.CAIssuers
 	u := urls[(s.first+s.round)%len(urls)]
 	k, path := s.key, s.targets[0].key.path
-	s.asking = true
+	s.asking, s.force, s.revived = true, false, false
 	a.askings++
 	a.lanes.Submit(responder.Host(u), time.Time{}, func(ctx context.Context) responder.Verdict {
 		r := answer{key: k, url: u, issuer: true}
@@ -125,7 +125,7 @@ func (a *Agent) onIssuer(ctx context.Context, s *subject, r answer, now time.Tim
 	if r.err == nil {
 		a.log.Info("issuer fetched", "cert", s.name(), "responder", r.url)
 		// Counted as failed until the loader has found it, too.
-		s.round, s.first, s.askedAt, s.force, s.revived = 0, 0, now, false, false
+		s.round, s.first, s.askedAt = 0, 0, now
 		s.attempts++
 		for _, l := range a.loaders {
 			l.Refresh()
@@ -139,7 +139,7 @@ func (a *Agent) onIssuer(ctx context.Context, s *subject, r answer, now time.Tim
 	}
 	a.noteFailure(s, r, now)
 	if s.round++; s.round >= len(s.chain.Leaf.CAIssuers) {
-		s.round, s.askedAt, s.force, s.revived = 0, now, false, false
+		s.round, s.askedAt = 0, now
 		s.attempts++
 	}
 	a.evaluate(ctx, s, now)

@@ -41,6 +41,9 @@ func (a *Agent) say(t *target, now time.Time) {
 	case LeafNotYet:
 		level, message = slog.LevelInfo, "certificate is not valid yet"
 	case Unknown:
+		if was == Pending || was == notACandidate || was == Unknown {
+			return // the answer was said
+		}
 		level, message = slog.LevelError, "responder does not know the certificate"
 	default:
 		return // said where it happened

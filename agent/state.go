@@ -77,7 +77,7 @@ func stateOf(t *target, now time.Time) State {
 			return Pending // it can be fetched
 		}
 		return NoIssuer
-	case s.message == staple.Revoked:
+	case s.message == staple.Revoked && !t.supersedes():
 		return Revoked
 	case t.disk.current(now):
 		switch {
@@ -130,12 +130,19 @@ func withdrawal(t *target, p Policy, now time.Time) (profile.Cause, bool) {
 		switch {
 		case d.status == staple.Revoked && p.OnRevoked != Publish,
 			d.status == staple.Unknown && p.OnUnknown != Publish,
-			d.status == staple.Good && s.message == staple.Revoked && p.OnRevoked == Withdraw:
+			d.status == staple.Good && s.message == staple.Revoked && p.OnRevoked == Withdraw && !t.supersedes():
 			return profile.Revoked, true
 		}
 		return profile.Ending, !now.Before(endsAt(t))
 	}
 	return "", false
+}
+
+// supersedes reports whether the file says something later than the statement
+// that made the subject revoked: another process may have heard that a hold
+// was lifted.
+func (t *target) supersedes() bool {
+	return t.disk.kind == valid && t.disk.this.After(t.sub.stated)
 }
 
 // endsAt is when a valid staple of t is taken out. Clients' clocks differ, so

@@ -50,7 +50,7 @@ func TestState(t *testing.T) {
 		{name: "placeholder", change: func(x *target) { x.disk = disk{kind: placeholder} }, want: Missing},
 		{name: "file expired when it was read", change: func(x *target) { x.disk = disk{kind: invalid, reason: staple.Expired} }, want: Expired},
 		{name: "file of another leaf", change: func(x *target) { x.disk = disk{kind: invalid, reason: staple.NoMatch} }, want: Missing},
-		{name: "revoked", change: func(x *target) { x.sub.message = staple.Revoked }, want: Revoked},
+		{name: "revoked", change: func(x *target) { x.sub.message, x.sub.stated = staple.Revoked, noon }, want: Revoked},
 		{name: "revoked statement published", change: func(x *target) { x.disk.status = staple.Revoked }, want: Revoked},
 		{name: "unknown beside a good staple", change: func(x *target) { x.sub.message = staple.Unknown }, want: Fresh},
 		{name: "unknown and no staple", change: func(x *target) { x.sub.message = staple.Unknown; x.disk = disk{} }, want: Unknown},
@@ -123,9 +123,9 @@ func TestWithdrawal(t *testing.T) {
 		{name: "of another leaf", change: func(x *target, _ *Policy) { x.disk = disk{kind: invalid, reason: staple.NoMatch} }, want: profile.Renewed, due: true},
 		{name: "of another issuer", change: func(x *target, _ *Policy) { x.disk = disk{kind: invalid, reason: staple.WrongIssuer} }, want: profile.Renewed, due: true},
 		{name: "expired when read", change: func(x *target, _ *Policy) { x.disk = disk{kind: invalid, reason: staple.Expired} }, want: profile.Ending, due: true},
-		{name: "revoked", change: func(x *target, _ *Policy) { x.sub.message = staple.Revoked }, want: profile.Revoked, due: true},
-		{name: "revoked, keep", change: func(x *target, p *Policy) { x.sub.message = staple.Revoked; p.OnRevoked = Keep }, want: profile.Ending},
-		{name: "revoked, publish", change: func(x *target, p *Policy) { x.sub.message = staple.Revoked; p.OnRevoked = Publish }, want: profile.Ending},
+		{name: "revoked", change: func(x *target, _ *Policy) { x.sub.message, x.sub.stated = staple.Revoked, noon }, want: profile.Revoked, due: true},
+		{name: "revoked, keep", change: func(x *target, p *Policy) { x.sub.message, x.sub.stated = staple.Revoked, noon; p.OnRevoked = Keep }, want: profile.Ending},
+		{name: "revoked, publish", change: func(x *target, p *Policy) { x.sub.message, x.sub.stated = staple.Revoked, noon; p.OnRevoked = Publish }, want: profile.Ending},
 		{name: "a revoked statement nobody wants published", change: func(x *target, _ *Policy) { x.disk.status = staple.Revoked }, want: profile.Revoked, due: true},
 		{name: "an unknown statement nobody wants published", change: func(x *target, _ *Policy) { x.disk.status = staple.Unknown }, want: profile.Revoked, due: true},
 		{name: "unknown beside a good staple", change: func(x *target, _ *Policy) { x.sub.message = staple.Unknown }, want: profile.Ending},
@@ -250,5 +250,30 @@ func TestStaplePath(t *testing.T) {
 		if err := CheckTemplate(template); (err == nil) != good {
 			t.Errorf("template %q: %v", template, err)
 		}
+	}
+}
+
+func TestLiftedHoldBeatsAnOldRevocation(t *testing.T) {
+	x := goodTarget()
+	x.sub.message, x.sub.stated = staple.Revoked, x.disk.this
+	if got := stateOf(x, noon); got != Revoked {
+		t.Errorf("statement as new as the staple: %q, want revoked", got)
+	}
+	x.disk.this = x.disk.this.Add(time.Second) // another process has placed it
+	if got := stateOf(x, noon); got != Fresh {
+		t.Errorf("newer staple: %q, want fresh", got)
+	}
+	if cause, due := withdrawal(x, Policy{OnRevoked: Withdraw, OnUnknown: Keep}, noon); due {
+		t.Errorf("newer staple withdrawn: %s", cause)
+	}
+}
+
+func TestRevokedIsAskedAgainInItsOwnWindow(t *testing.T) {
+	x := goodTarget()
+	x.disk = disk{}
+	x.sub.message, x.sub.askedAt = staple.Revoked, noon
+	x.sub.stated, x.sub.statedTo = noon.Add(-time.Second), noon.Add(time.Minute)
+	if got := new(Agent).askAt(x.sub, noon); got.After(noon.Add(time.Minute)) {
+		t.Errorf("asked again at %v, after the statement's own end", got)
 	}
 }

@@ -116,17 +116,19 @@ type subject struct {
 	urls     []string // responders, in the order they are tried
 	override bool     // the operator gave the URL
 
-	first       int       // index into urls of the one to begin with
-	round       int       // how many of them were tried in this round
-	asking      bool      // a request is on its way
-	force       bool      // ask although nothing is due
-	revived     bool      // its responder, which was down, answers again
-	expectUntil time.Time // failures are expected till then: the leaf is so new
-	attempts    int       // failed rounds in a row
-	askedAt     time.Time // end of the last round; zero: never
-	quiet       bool      // the last answer brought nothing newer
-	message     staple.Status
-	failure     *Failure // of the last round
+	first       int           // index into urls of the one to begin with
+	round       int           // how many of them were tried in this round
+	asking      bool          // a request is on its way
+	force       bool          // ask although nothing is due
+	revived     bool          // its responder, which was down, answers again
+	expectUntil time.Time     // failures are expected till then: the leaf is so new
+	attempts    int           // failed rounds in a row
+	askedAt     time.Time     // end of the last round; zero: never
+	quiet       bool          // the last answer brought nothing newer
+	message     staple.Status // revoked or unknown, if that is what the responder last said
+	stated      time.Time     // thisUpdate of that statement
+	statedTo    time.Time     // its end
+	failure     *Failure      // of the last round
 	etag        string
 	modified    string
 

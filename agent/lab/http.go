@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/url"
@@ -135,6 +136,7 @@ func serveReply(w http.ResponseWriter, req *http.Request, rep reply) {
 func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
 	s := &http.Server{
 		Handler:           h,
+		ErrorLog:          log.New(io.Discard, "", 0), // what clients do wrong is their own business
 		ReadHeaderTimeout: headerTime,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 	}
