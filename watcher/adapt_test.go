@@ -1,7 +1,6 @@
 package watcher
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -150,30 +149,5 @@ func TestAScanWithoutChangesAsksForNothing(t *testing.T) {
 		if !r.outbox.empty() || len(r.settling.paths) > 0 {
 			t.Fatalf("got %+v, %v: scans would go round in circles", r.outbox.change, r.settling.paths)
 		}
-	}
-}
-
-func TestKernelFollowsANameToAnotherDirectory(t *testing.T) {
-	var k kernel
-	k.open()
-	t.Cleanup(k.close)
-	dir := t.TempDir() + "/c"
-	for i := range 2 {
-		if err := os.Mkdir(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if added, exists := k.watch(dir); !added || !exists {
-			t.Fatalf("got added %v, exists %v", added, exists)
-		}
-		if added, _ := k.watch(dir); added {
-			t.Error("the same directory counts as new")
-		}
-		rename(t, dir, fmt.Sprintf("%s-%d", dir, i))
-	}
-	if len(k.byID) != 1 || len(k.byPath) != 1 {
-		t.Errorf("got %d watches by %d names, want one", len(k.byID), len(k.byPath))
-	}
-	if _, exists := k.watch(dir); exists {
-		t.Error("a missing directory exists")
 	}
 }

@@ -101,7 +101,7 @@ func (r *runner) issuer(path string) {
 
 // changed is for a path that may be a certificate.
 func (r *runner) changed(path string) {
-	if !r.sources.claims(path) || r.o.Ignore != nil && r.o.Ignore(path) {
+	if !r.mayHold(path) {
 		return
 	}
 	r.touch(path)

@@ -14,6 +14,7 @@ import (
 // it, and its name may come to mean another directory.
 type kernel struct {
 	notify *fsnotify.Watcher // nil: it could not be had
+	errs   chan error        // closed when notify has ended
 	byID   map[identity]*watched
 	byPath map[string]*watched
 	failed error // why a directory could not be watched
@@ -25,6 +26,7 @@ type watched struct {
 	reals []string // places of the terrain that are this directory
 }
 
+// open starts anew, with nothing watched.
 func (k *kernel) open() {
 	k.byID, k.byPath, k.failed = make(map[identity]*watched), make(map[string]*watched), nil
 	notify, err := fsnotify.NewWatcher()
@@ -33,14 +35,31 @@ func (k *kernel) open() {
 		k.failed = explain(err)
 		return
 	}
-	k.notify = notify
+	k.notify, k.errs = notify, make(chan error, 1)
+	go drain(notify.Errors, k.errs)
+}
+
+// drain hands errors on without ever waiting: fsnotify may hold its lock while
+// it sends one, and whoever should receive it may be in Add, waiting for that
+// lock. One error is as good as many.
+func drain(from <-chan error, to chan<- error) {
+	defer close(to)
+	for err := range from {
+		select {
+		case to <- err:
+		default:
+		}
+	}
 }
 
 func (k *kernel) close() {
-	if k.notify != nil {
-		k.notify.Close()
-		k.notify = nil
+	if k.notify == nil {
+		return
 	}
+	k.notify.Close()
+	for range k.errs { // until drain has ended
+	}
+	k.notify = nil
 }
 
 // events and errors are nil while there is no watcher: they block for ever.
@@ -55,7 +74,7 @@ func (k *kernel) errors() <-chan error {
 	if k.notify == nil {
 		return nil
 	}
-	return k.notify.Errors
+	return k.errs
 }
 
 // watch watches a directory. It reports whether that is new, so that what

@@ -36,6 +36,15 @@ func (w *Watcher) Look(path string) []File {
 	return slices.CompactFunc(files, func(a, b File) bool { return a.Source == b.Source })
 }
 
+// mayHold reports whether the path may be a certificate, as far as its name
+// tells: the file may have gone.
+func (w *Watcher) mayHold(path string) bool {
+	if len(w.sources.naming(path)) > 0 {
+		return true // what a user names is never ignored
+	}
+	return w.sources.claims(path) && (w.o.Ignore == nil || !w.o.Ignore(path))
+}
+
 // descend goes from the source's start to a directory it covers and reports
 // whether a walk would get there.
 func (k *walk) descend(dir string) (spot, bool) {

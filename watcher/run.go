@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+	"golang.org/x/sys/unix"
 )
 
 // Run watches the directories that the last Scan went through, and sends what
@@ -121,8 +122,9 @@ func (r *runner) schedule() {
 
 // failed is for errors of the kernel's queue.
 func (r *runner) failed(err error) {
-	if errors.Is(err, fsnotify.ErrEventOverflow) {
-		r.log.Debug("events lost, looking everywhere", "err", err)
+	if errors.Is(err, fsnotify.ErrEventOverflow) || errors.Is(err, unix.EINVAL) {
+		// EINVAL comes of a directory that was moved and removed at once: its
+		// watch had gone when fsnotify wanted to end it.
 		r.touch(everywhere)
 		return
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+	"golang.org/x/sys/unix"
 )
 
 // receiver does what the agent does: a Scan first, and one for each All.
@@ -272,8 +273,9 @@ func TestOwnFilesMakeNoNoise(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir+"/x.pem", "x")
 	write(t, dir+"/big.log", "x")
+	write(t, dir+"/named.log", "x")
 	r := start(t, Options{
-		Sources: []Source{{Path: dir, Recursive: true}},
+		Sources: []Source{{Path: dir, Recursive: true}, {Path: dir + "/named.log"}},
 		Ignore:  func(path string) bool { return strings.HasSuffix(path, ".log") },
 	})
 	replace(t, dir+"/x.pem.ocsp", "staple")
@@ -283,6 +285,8 @@ func TestOwnFilesMakeNoNoise(t *testing.T) {
 	if others := r.path(dir + "/x.pem"); len(others) > 0 {
 		t.Errorf("got %q besides the certificate", others)
 	}
+	write(t, dir+"/named.log", "y") // but a user named it
+	r.path(dir + "/named.log")
 	write(t, dir+"/end.pem", "x")
 	if others := r.path(dir + "/end.pem"); len(others) > 0 {
 		t.Errorf("got %q without a reason", others)
@@ -350,6 +354,23 @@ func TestLostEventsMeanAll(t *testing.T) {
 	r.outbox.add(slices.Collect(maps.Keys(r.settling.paths)))
 	if !r.outbox.change.All {
 		t.Error("an overflow of the kernel's queue made no All")
+	}
+}
+
+// A directory that is moved and removed in one go makes fsnotify fail to end
+// its watch: that is no reason to give up all others.
+func TestAVanishedWatchIsNoReasonToPoll(t *testing.T) {
+	r := runnerAt(t, Source{Path: t.TempDir()})
+	r.failed(unix.EINVAL)
+	if polling, reason := r.Polling(); polling || r.kernel.notify == nil {
+		t.Errorf("polls: %s", reason)
+	}
+	if _, ok := r.settling.paths[everywhere]; !ok {
+		t.Error("it made no All")
+	}
+	r.failed(unix.EIO)
+	if polling, _ := r.Polling(); !polling || r.kernel.notify != nil {
+		t.Error("an error of the queue itself is taken lightly")
 	}
 }
 
