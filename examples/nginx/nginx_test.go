@@ -2,6 +2,7 @@ package nginx
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -11,47 +12,79 @@ import (
 
 func TestMain(m *testing.M) { stage.Main(m) }
 
-// example is nginx with a certificate, its key and its staple at these paths,
-// and restaple with these differences to restaple.yaml.
-func example(chain, key, staple string, differences ...string) stage.Example {
+// variant is nginx with its certificate, key and staple at other paths, and
+// with differences to the example's files.
+type variant struct {
+	chain, key, staple string
+	nginx, restaple    []string
+}
+
+func (v variant) example() stage.Example {
 	return stage.Example{
 		Programs: []string{"nginx"},
 		Certificates: []stage.Certificate{{
-			Type: lab.ECDSA, Chain: chain, Key: key,
-			Staple: func(s *stage.Stage) string { return s.Path(staple) },
+			Type: lab.ECDSA, Chain: v.chain, Key: v.key,
+			Staple: func(s *stage.Stage) string { return s.Path(v.staple) },
 		}},
 		Configure: func(s *stage.Stage, address string) {
-			s.Install("nginx.conf", "/etc/nginx/nginx.conf",
-				"listen 443 ssl", "listen "+address+" ssl",
-				"/etc/nginx/tls/site.pem.ocsp", staple,
-				"/etc/nginx/tls/site.pem", chain,
-				"/etc/nginx/tls/site.key", key)
-			s.InstallRestaple(differences...)
+			s.Install("nginx.conf", "/etc/nginx/nginx.conf", slices.Concat(v.nginx, []string{
+				"listen 443 ssl", "listen " + address + " ssl",
+				key, v.key,
+			})...)
+			s.InstallRestaple(v.restaple...)
 			prepare(s)
 		},
-		Serve:  serve,
-		Short:  stage.Window{Validity: 30 * time.Second, Age: 10 * time.Second},
-		Ending: stage.Window{Validity: 16 * time.Second, Age: 6 * time.Second},
-
+		Serve:   serve,
+		Short:   stage.Window{Validity: 30 * time.Second, Age: 10 * time.Second},
+		Ending:  stage.Window{Validity: 16 * time.Second, Age: 6 * time.Second},
 		Missing: stage.TryLater,
 	}
 }
 
+const (
+	chain  = "/etc/nginx/tls/site.pem"
+	key    = "/etc/nginx/tls/site.key"
+	staple = "/etc/nginx/tls/site.pem.ocsp"
+)
+
 func TestNginx(t *testing.T) {
-	example("/etc/nginx/tls/site.pem", "/etc/nginx/tls/site.key", "/etc/nginx/tls/site.pem.ocsp").Prove(t)
+	variant{chain: chain, key: key, staple: staple}.example().Prove(t)
+}
+
+// TestNginxWithASnippet has the two lines about the staple in a file that is
+// there only as long as the staple is: without one, nothing is stapled.
+func TestNginxWithASnippet(t *testing.T) {
+	e := variant{
+		chain: chain, key: key, staple: staple,
+		nginx: []string{
+			"ssl_stapling on;", "include /etc/nginx/staple.d/site.con[f];",
+			"ssl_stapling_file " + staple + ";", "",
+		},
+		restaple: []string{"server: nginx", "server: nginx\n    snippet: /etc/nginx/staple.d/{name}.conf"},
+	}.example()
+	e.Missing = stage.None
+	e.Prove(t)
 }
 
 func TestNginxWithCertbot(t *testing.T) {
 	const live = "/etc/letsencrypt/live/www.example.com/"
-	e := example(live+"fullchain.pem", live+"privkey.pem", live+"fullchain.pem.ocsp",
-		"/etc/nginx/tls", "/etc/letsencrypt/live/*/fullchain.pem")
+	v := variant{
+		chain: live + "fullchain.pem", key: live + "privkey.pem", staple: live + "fullchain.pem.ocsp",
+		restaple: []string{"/etc/nginx/tls", "/etc/letsencrypt/live/*/fullchain.pem"},
+	}
+	v.nginx = []string{staple, v.staple, chain, v.chain}
+	e := v.example()
 	e.Deploy = stage.CertbotDeploy
 	e.ProveRenewed(t)
 }
 
 func TestNginxWithAKubernetesSecret(t *testing.T) {
-	e := example("/etc/nginx/tls/tls.crt", "/etc/nginx/tls/tls.key", "/var/lib/staples/tls.crt.ocsp",
-		"server: nginx", "server: nginx\n    staple: /var/lib/staples/{base}.ocsp")
+	v := variant{
+		chain: "/etc/nginx/tls/tls.crt", key: "/etc/nginx/tls/tls.key", staple: "/var/lib/staples/tls.crt.ocsp",
+		restaple: []string{"server: nginx", "server: nginx\n    staple: /var/lib/staples/{base}.ocsp"},
+	}
+	v.nginx = []string{staple, v.staple, chain, v.chain}
+	e := v.example()
 	e.Deploy = stage.KubernetesDeploy
 	e.ProveRenewed(t)
 }
@@ -62,6 +95,7 @@ func prepare(s *stage.Stage) {
 	s.Dir("/run")
 	s.Dir("/var/log/nginx")
 	s.Dir("/var/lib/nginx")
+	s.Dir("/etc/nginx/staple.d")
 	var temp string
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		temp += fmt.Sprintf("%s_temp_path %s;\n", kind, s.Path("/var/lib/nginx/"+kind))
