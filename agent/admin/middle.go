@@ -37,13 +37,13 @@ func compressed(h http.Handler) http.Handler {
 	})
 }
 
-// acceptsGzip reports whether an Accept-Encoding names gzip. One that gives it
-// a weight of nothing is rare enough to be taken for one that names nothing.
+// acceptsGzip reports whether an Accept-Encoding names gzip with a weight above
+// zero.
 func acceptsGzip(accept string) bool {
 	for coding := range strings.SplitSeq(accept, ",") {
-		name, weight, _ := strings.Cut(strings.TrimSpace(coding), ";")
-		if strings.EqualFold(name, "gzip") && !strings.Contains(weight, "q=0") {
-			return true
+		name, weight, weighted := strings.Cut(strings.TrimSpace(coding), ";")
+		if strings.EqualFold(name, "gzip") {
+			return !weighted || strings.Trim(weight, "q=0. ") != ""
 		}
 	}
 	return false

@@ -7,7 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -156,7 +156,7 @@ func start(t *testing.T, network string, src Source, perCertificate bool) *start
 		t.Fatal(err)
 	}
 	m := NewMetrics("1.2.3")
-	s := New(Options{Metrics: m, Version: "1.2.3", Log: slog.New(slog.DiscardHandler)})
+	s := New(Options{Metrics: m, Version: "1.2.3", Log: quiet()})
 	if src != nil {
 		s.SetSource(src, perCertificate)
 	}
@@ -183,10 +183,13 @@ func start(t *testing.T, network string, src Source, perCertificate bool) *start
 	return out
 }
 
-func (s *started) join(pathAndQuery string) string {
-	u, err := url.JoinPath(s.url)
-	if err != nil {
-		panic(err)
-	}
-	return strings.TrimSuffix(u, "/") + pathAndQuery
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// ask returns the status of h's answer to a request under a name.
+func ask(h http.Handler, path, host string) int {
+	r := httptest.NewRequest(http.MethodGet, path, nil)
+	r.Host = host
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Code
 }
