@@ -50,6 +50,7 @@ type Agent struct {
 	scanning bool
 	rescan   bool              // asked for while scanning
 	scanned  bool              // at least once
+	looks    uint32            // full looks so far
 	ready    bool              // the first pass is over
 	problems map[string]string // what could not be looked at, by path
 	until    time.Time         // RunOnce retries until then

@@ -64,20 +64,19 @@ func (a *Agent) onScan(ctx context.Context, s scan) {
 	}
 	a.scanning, a.scanned = false, true
 	a.sayProblems(s.problems)
-	seen := make(map[targetKey]bool, len(s.files))
+	a.looks++
 	var looks []look
 	for _, f := range s.files {
-		if seen[f.key] {
+		t := a.targets[f.key]
+		if t != nil && t.seen == a.looks {
 			continue // two sources of one group name it
 		}
-		seen[f.key] = true
-		looks = a.want(looks, f.key, a.differs(f))
+		looks = a.want(looks, f.key, a.differs(t, f))
+		a.targets[f.key].seen = a.looks
 	}
-	if len(s.problems) == 0 {
-		for k, t := range a.targets {
-			if !seen[k] {
-				a.forget(t)
-			}
+	for _, t := range a.targets {
+		if t.seen != a.looks && !hidden(t.key.path, s.problems) {
+			a.forget(t)
 		}
 	}
 	a.observe(ctx, looks)
@@ -85,6 +84,22 @@ func (a *Agent) onScan(ctx context.Context, s scan) {
 		a.rescan = false
 		a.lookEverywhere(ctx)
 	}
+}
+
+// hidden reports whether a file that was not found may be there all the same:
+// the look at it, or at a directory above it, failed.
+func hidden(path string, problems []error) bool {
+	for _, err := range problems {
+		e, ok := errors.AsType[*watcher.SourceError](err)
+		if !ok {
+			return true // the look was cut short
+		}
+		below := strings.HasPrefix(path, strings.TrimSuffix(e.Path, "/")+"/")
+		if !errors.Is(err, fs.ErrNotExist) && (path == e.Path || below || strings.ContainsAny(e.Path, "*?[{")) {
+			return true
+		}
+	}
+	return false
 }
 
 // sweep removes, once, the temporary files that a killed process has left.
@@ -109,8 +124,7 @@ func (a *Agent) sweep(files []sighting) {
 }
 
 // differs reports whether a closer look at a file could find anything new.
-func (a *Agent) differs(f sighting) bool {
-	t := a.targets[f.key]
+func (a *Agent) differs(t *target, f sighting) bool {
 	switch {
 	case t == nil, t.stamp != f.stamp:
 		return true

@@ -11,6 +11,7 @@ import (
 	"github.com/restaple/restaple/agent/lab"
 	"github.com/restaple/restaple/agent/profile"
 	"github.com/restaple/restaple/agent/staple"
+	"github.com/restaple/restaple/watcher"
 )
 
 func TestPlaceholderStandsWhereNginxHasNoStaple(t *testing.T) {
@@ -207,4 +208,43 @@ func TestStapleNeverReplacesACertificate(t *testing.T) {
 	if got := w.once("generic")["a.pem"]; got.State != agent.PathConflict {
 		t.Errorf("a staple path that is the certificate by another name: %q, want path-conflict", got.State)
 	}
+}
+
+func TestWhatOnlyLooksLikeACertificateIsPassedOver(t *testing.T) {
+	w := newWorld(t)
+	issued := w.issue("site.pem", lab.IssueOptions{})
+	key, err := issued.KeyPEM()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.write("privkey.pem", key)
+	w.write("empty.pem", nil)
+	w.write("half.pem", issued.ChainPEM()[:300])
+	w.write("ca.pem", w.pki.Root.CertPEM())
+	got := w.once("generic")
+	if len(got) != 1 || got["site.pem"].State != agent.Fresh {
+		t.Errorf("got %v, want site.pem alone", got)
+	}
+	w.group = func(g *agent.Group) { g.Sources[0].Path = w.path("half.pem") }
+	if got := w.once("generic")["half.pem"]; got.State != agent.Unreadable {
+		t.Errorf("half a file that was named: %q, want unreadable", got.State)
+	}
+}
+
+func TestOnePathThatIsMissingHidesNoOtherThatGoes(t *testing.T) {
+	w := newWorld(t)
+	w.issue("site.pem", lab.IssueOptions{})
+	w.group = func(g *agent.Group) {
+		g.Sources = append(g.Sources, watcher.Source{Path: "/nowhere/at/all.pem"})
+	}
+	a := w.run("generic")
+	count := func(n int) func() bool { return func() bool { return len(a.Certificates(t.Context())) == n } }
+	eventually(t, "the certificate is found", count(1))
+	if err := os.Remove(w.path("site.pem")); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Rescan(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the certificate is forgotten", count(0))
 }

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/restaple/restaple/agent/staple"
@@ -63,7 +64,7 @@ func (a *Agent) take(t *target, o observation, now time.Time) {
 	case errors.Is(o.err, fs.ErrNotExist):
 		a.forget(t)
 		return
-	case errors.Is(o.err, chain.ErrNotChain):
+	case errors.Is(o.err, chain.ErrNotChain), !a.explicit[t.key.path] && mayBeNoChain(t.key.path, o.err):
 		a.detach(t)
 		if a.explicit[t.key.path] {
 			a.setTrouble(t, unreadable, o.err.Error())
@@ -94,6 +95,14 @@ func (a *Agent) take(t *target, o observation, now time.Time) {
 		a.watchDir(filepath.Dir(t.staple))
 	}
 	a.o.Index.put(t, &a.o.Groups[t.key.group])
+}
+
+// mayBeNoChain says what else to pass over quietly where a whole directory is
+// looked after: what is half-written, or only looks so, changes when it is
+// whole; and a private key that cannot be read is as it should be.
+func mayBeNoChain(path string, err error) bool {
+	return errors.Is(err, chain.ErrIncomplete) ||
+		errors.Is(err, fs.ErrPermission) && strings.Contains(strings.ToLower(filepath.Base(path)), "key")
 }
 
 // watchDir has staples watched that do not lie beside their certificates.

@@ -36,6 +36,7 @@ type target struct {
 	next    *staple.Staple // came while the file was busy; nil otherwise
 	placing bool           // a change of the staple file is on its way
 	looking bool           // an observation is on its way
+	seen    uint32         // number of the full look that found it last
 	again   bool           // something happened meanwhile: look once more
 }
 

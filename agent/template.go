@@ -12,6 +12,9 @@ import (
 // file name without its last extension. The certificate's path is absolute; a
 // relative result is relative to {dir}.
 func StaplePath(template, cert string) string {
+	if suffix, plain := strings.CutPrefix(template, "{path}"); plain && !strings.Contains(suffix, "{") && !strings.Contains(suffix, "/") {
+		return cert + suffix // most templates are so, and every full look expands them all
+	}
 	dir, base := filepath.Dir(cert), filepath.Base(cert)
 	out := strings.NewReplacer(
 		"{path}", cert,
