@@ -2,8 +2,8 @@ package profile
 
 // clients says how clients react to a staple. It was measured with GnuTLS
 // 3.7.9 (gnutls-cli, and wget and git of Debian, which use it), curl 7.88
-// --cert-status and openssl s_client 3.0; Firefox's and Chromium's are from
-// their source.
+// --cert-status and openssl s_client 3.0; Firefox's are from its source, and
+// Chromium's from what its developers have said of it.
 func clients() []Reader {
 	const own = "it goes on as without a staple"
 	return []Reader{{Name: "firefox", Client: true, rules: []rule{

@@ -35,9 +35,9 @@ reason why the response is no staple.
 
 With --for it also says what servers would do with a file that holds the
 response, and what clients would do if it were stapled: serves, ignores or
-fails; accepts, ignores or refuses. What they do was measured, Firefox's,
-Chromium's and Envoy's ways are known from their source. The exit code is
-about the response alone.
+fails; accepts, ignores or refuses. What they do was measured; Firefox's and
+Envoy's ways are known from their source, Chromium's from its developers. The
+exit code is about the response alone.
 
 Servers and clients: ` + strings.Join(profile.ReaderNames(), ", ") + `.`,
 		Example: `  restaple verify --cert site.pem --response site.pem.ocsp
