@@ -1,12 +1,15 @@
 package answer
 
 import (
+	"context"
 	"crypto"
+	"crypto/sha1"
 	"log/slog"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/restaple/restaple/agent"
+	"github.com/restaple/restaple/agent/responder"
 	"github.com/restaple/restaple/agent/staple"
 )
 
@@ -17,9 +20,22 @@ type Certificates interface {
 	Sibling(hash crypto.Hash, nameHash, keyHash []byte) *agent.Managed
 }
 
-// Options says what is answered, and how. Certificates and Log are required.
+// Options says what is answered, and how. Certificates, Client and Log are
+// required.
 type Options struct {
 	Certificates Certificates
+
+	// ForIssuers answers for all that the issuers of Certificates, and
+	// Issuers, have issued.
+	ForIssuers bool
+	Issuers    []Issuer
+
+	// How responders are asked about what is not there: like an agent's.
+	Client *responder.Client
+	Lanes  responder.LaneOptions
+	Asking func(host string) agent.Asking // may be nil
+
+	StateDir string // for what is kept; "": it is kept in memory, as far as there is room
 
 	// Rate is how many requests a second a client may make; 0: as many as
 	// it likes.
@@ -32,26 +48,72 @@ type Options struct {
 // use.
 type Answerer struct {
 	o         Options
-	log       *slog.Logger
 	shelf     *shelf
 	verifiers map[bool]*staple.Verifier // by strict
+	named     map[string]*source
+	keeper    *keeper
 	clients   *limits
-	ready     atomic.Bool
+	ready     chan struct{} // closed when all is known that is looked after
+	readyOnce sync.Once
+	since     time.Time
 	counters  counters
 }
 
 // New makes an Answerer and starts nothing.
 func New(o Options) *Answerer {
-	return &Answerer{
+	a := &Answerer{
 		o:     o,
-		log:   o.Log,
 		shelf: newShelf(shelfSize),
 		verifiers: map[bool]*staple.Verifier{
 			false: staple.NewVerifier(staple.Options{}),
 			true:  staple.NewVerifier(staple.Options{Strict: true}),
 		},
+		named:   named(o.Issuers),
 		clients: newLimits(o.Rate, burstOf(o.Rate)),
+		ready:   make(chan struct{}),
+		since:   wall().Truncate(time.Second),
 	}
+	a.keeper = newKeeper(&a.o, a.shelf, a.verifiers, &a.counters)
+	return a
+}
+
+// Run asks responders about what clients want and is not there, and keeps fresh
+// what was asked for, until ctx is done. It is called once. Without it only
+// what is there already is answered.
+func (a *Answerer) Run(ctx context.Context) error {
+	var group sync.WaitGroup
+	defer group.Wait()
+	group.Go(func() { a.load(ctx) })
+	group.Go(func() { a.record(ctx) })
+	return a.keeper.run(ctx)
+}
+
+// load takes in what was kept, as soon as it is known what is looked after.
+func (a *Answerer) load(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-a.ready:
+	}
+	if a.o.StateDir == "" {
+		return
+	}
+	if err := a.keeper.load(ctx, a.find); err != nil {
+		a.o.Log.Warn("kept answers cannot be read", "err", err)
+	}
+}
+
+// find says how something kept would be asked for, or nil if it is nobody's
+// business here any more.
+func (a *Answerer) find(key keptKey) *wanted {
+	name, id := key.issuer[:sha1.Size], key.issuer[sha1.Size:]
+	if m := a.o.Certificates.Find(crypto.SHA1, name, id, key.serial); m != nil && len(m.Responders) > 0 {
+		return &wanted{key: key, source: sourceOf(m), chain: m.Chain}
+	}
+	if s := a.source(crypto.SHA1, name, id); s != nil {
+		return &wanted{key: key, source: s}
+	}
+	return nil
 }
 
 // burstOf is how many requests may come at once: what a server with many
@@ -60,7 +122,16 @@ func burstOf(rate float64) int { return max(10, int(rate*10)) }
 
 // Ready says that all certificates that are looked after are known now. Before,
 // nobody is told that a certificate is not among them.
-func (a *Answerer) Ready() { a.ready.Store(true) }
+func (a *Answerer) Ready() { a.readyOnce.Do(func() { close(a.ready) }) }
+
+func (a *Answerer) isReady() bool {
+	select {
+	case <-a.ready:
+		return true
+	default:
+		return false
+	}
+}
 
 // managed returns the newest staple that may be given out for a managed leaf.
 // A response to a request must have the CertID that was asked about (RFC 6960

@@ -1,6 +1,7 @@
 package answer
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -29,7 +30,7 @@ func (a *Answerer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		malformedRequest.send(w, code)
 		return
 	}
-	p, s := a.answer(q, now)
+	p, s := a.answer(r.Context(), q, r.RemoteAddr, now)
 	if p == nil {
 		s.send(w, http.StatusOK)
 		return
@@ -81,22 +82,47 @@ func readBody(w http.ResponseWriter, r *http.Request) (*request, int) {
 
 // answer finds the answer to a request, or the status that says why there is
 // none.
-func (a *Answerer) answer(q *request, now time.Time) (*page, status) {
+func (a *Answerer) answer(ctx context.Context, q *request, remote string, now time.Time) (*page, status) {
 	id := &q.ids[0]
 	m := a.o.Certificates.Find(id.hash, id.nameHash, id.keyHash, id.serial)
+	special := q.nonce != nil || len(q.ids) > 1
+	var src *source
+	if m == nil || special {
+		src = a.source(id.hash, id.nameHash, id.keyHash)
+	}
 	switch {
-	case !a.ready.Load() && m == nil:
+	case m == nil && src == nil && !a.isReady():
 		a.counters.misses.Add(1)
 		return nil, tryLater
-	case m == nil, len(q.ids) > 1:
+	case m == nil && src == nil, len(q.ids) > 1 && (src == nil || !q.oneIssuer()):
 		a.counters.foreign.Add(1)
 		return nil, unauthorized
 	}
-	p, _ := a.managed(m, id.hash, now)
-	if p == nil {
-		a.counters.misses.Add(1)
+	if src != nil && special {
+		// Without an answer of its own a request with a nonce gets what
+		// there is: whoever insists sees that the nonce is missing.
+		p, s := a.keeper.pass(ctx, q, src, remote, now)
+		if p != nil || len(q.ids) > 1 {
+			return p, s
+		}
+	}
+	w := wanted{source: src, remote: remote}
+	if m != nil {
+		p, other := a.managed(m, id.hash, now)
+		switch {
+		case p != nil:
+			a.counters.hits.Add(1)
+			return p, 0
+		case !other || len(m.Responders) == 0:
+			a.counters.misses.Add(1)
+			return nil, tryLater
+		}
+		w.source, w.chain = sourceOf(m), m.Chain
+	}
+	w.key = keptKey{keyOf(w.source.issuer), id.serial, id.hash}
+	p, s := a.keeper.get(ctx, w, now)
+	if p != nil && m != nil && !shown(p.Status, m.Policy) {
 		return nil, tryLater
 	}
-	a.counters.hits.Add(1)
-	return p, 0
+	return p, s
 }

@@ -176,7 +176,7 @@ func TestWhatIsNoRequestIsMalformed(t *testing.T) {
 func TestBeforeTheFirstPassNobodyIsTurnedAway(t *testing.T) {
 	w := newWorld(t)
 	leaf := w.manage("site.pem")
-	a := answer.New(answer.Options{Certificates: w.index, Log: w.log})
+	a := answer.New(answer.Options{Certificates: w.index, Client: w.client, Log: w.log})
 	w.start(a)
 	w.says(w.post(w.request(leaf, crypto.SHA1)), ocsp.TryLater)
 	w.pass()

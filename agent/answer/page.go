@@ -18,6 +18,8 @@ type page struct {
 
 	// As they stand in the header, which wants slices.
 	length, etag, modified, expires []string
+
+	passing bool // the answer to one request only
 }
 
 func newPage(s *staple.Staple) *page {
@@ -40,6 +42,11 @@ var (
 // send answers a request with a staple (RFC 9919 section 7.2).
 func (p *page) send(w http.ResponseWriter, r *http.Request, now time.Time) (unchanged bool) {
 	h := w.Header()
+	if p.passing {
+		h["Cache-Control"], h["Content-Type"], h["Content-Length"] = neverKept, responseType, p.length
+		_, _ = w.Write(p.der) // the client has gone: nothing to do
+		return false
+	}
 	h["Cache-Control"] = []string{"max-age=" + strconv.Itoa(p.maxAge(now)) + ", public, no-transform, must-revalidate"}
 	h["Expires"], h["Etag"], h["Last-Modified"] = p.expires, p.etag, p.modified
 	if r.Method != http.MethodPost && p.isCurrent(r.Header) {

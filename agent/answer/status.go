@@ -13,14 +13,3 @@ const (
 
 // der is an OCSPResponse without responseBytes. Such responses are not signed.
 func (s status) der() []byte { return []byte{0x30, 0x03, 0x0a, 0x01, byte(s)} }
-
-// statusOf is the reverse of der, for what another responder has answered.
-func statusOf(name string) status {
-	switch name {
-	case "malformedRequest":
-		return malformedRequest
-	case "unauthorized", "sigRequired":
-		return unauthorized // whoever asked can do nothing else about it
-	}
-	return tryLater
-}

@@ -1,0 +1,96 @@
+package answer
+
+import (
+	"context"
+	"time"
+
+	"github.com/restaple/restaple/agent"
+	"github.com/restaple/restaple/agent/responder"
+)
+
+// flight is a question on its way to the responders of one certificate. All who
+// ask meanwhile wait for it.
+type flight struct {
+	entry  *entry
+	since  time.Time     // thisUpdate of what is kept; zero: nothing
+	tried  int           // responders before this one
+	done   chan struct{} // closed when there is a result
+	page   *page
+	status status
+}
+
+// negativeTime is for how long nobody is asked again about what he did not
+// know, or did not answer to.
+const negativeTime = time.Minute
+
+// fly asks about e, unless that is under way, was done just now, or is too
+// much. Without a flight to wait for it returns the answer.
+func (k *keeper) fly(e *entry, remote string, now time.Time) (*flight, *page, status) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch {
+	case e.flight != nil:
+		return e.flight, nil, 0
+	case now.Before(e.pause) && e.spare != nil && usable(e.spare.Staple, now):
+		return nil, e.spare, 0
+	case now.Before(e.pause):
+		return nil, nil, e.status
+	case k.closed:
+		return nil, nil, tryLater
+	case k.flights >= maxFlights, !k.clients.allow(remote, now), !k.all.AllowN(now, 1):
+		k.counters.limited.Add(1)
+		return nil, nil, tryLater
+	}
+	return k.launch(e), nil, 0
+}
+
+// launch asks about e. The caller has the lock.
+func (k *keeper) launch(e *entry) *flight {
+	f := &flight{entry: e, since: e.this, done: make(chan struct{})}
+	e.flight = f
+	k.flights++
+	k.submit(f, question{chain: e.chain, source: e.source, hash: e.key.hash, held: e.held}, e.ends)
+	return f
+}
+
+// submit has the next responder asked when its lane has room.
+func (k *keeper) submit(f *flight, q question, ends time.Time) {
+	q.url, q.configured, q.nonce = k.direct(q.source, f.tried)
+	host := responder.Host(q.url)
+	k.lanes.Submit(host, ends, func(ctx context.Context) responder.Verdict {
+		kept := k.look(f.entry, wall())
+		if kept != nil && kept.ThisUpdate.After(f.since) {
+			// Another process with the same directory was here.
+			k.land(f, result{page: kept, known: true})
+			return responder.LaneNeutral
+		}
+		if kept == nil {
+			q.held = responder.Validators{} // it has been purged
+		}
+		k.counters.upstream.Add(1)
+		r := q.ask(ctx, k.client, k.verifiers[q.source.strict])
+		if r.hold > 0 {
+			k.lanes.Hold(host, r.hold)
+		}
+		if r.err != nil && f.tried+1 < len(q.source.responders) && ctx.Err() == nil {
+			f.tried++
+			k.submit(f, q, ends)
+			return r.load
+		}
+		k.land(f, r)
+		return r.load
+	})
+}
+
+// direct says who is asked, and whether with a nonce.
+func (k *keeper) direct(s *source, i int) (url string, configured, nonce bool) {
+	url, configured = s.responders[i], s.configured
+	var how agent.Asking
+	if k.asking != nil {
+		how = k.asking(responder.Host(url))
+	}
+	if how.URL != "" {
+		return how.URL, true, how.Nonce
+	}
+	return url, configured, how.Nonce
+}

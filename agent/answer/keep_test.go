@@ -1,0 +1,475 @@
+package answer_test
+
+import (
+	"bytes"
+	"crypto"
+	"math/big"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
+	"golang.org/x/crypto/ocsp"
+
+	"github.com/restaple/restaple/agent/answer"
+	"github.com/restaple/restaple/agent/lab"
+	"github.com/restaple/restaple/watcher/chain"
+)
+
+// forIssuer answers for the CA of the world, of which nothing is managed.
+func (w *world) forIssuer(o *answer.Options) {
+	w.Helper()
+	issuer, err := chain.NewIssuer(w.pki.Intermediate.Certificate)
+	if err != nil {
+		w.Fatal(err)
+	}
+	o.ForIssuers = true
+	o.Issuers = []answer.Issuer{{Issuer: issuer, Responder: w.caURL}}
+}
+
+// kept lists the files that are kept.
+func (w *world) kept() []string {
+	w.Helper()
+	files, err := filepath.Glob(filepath.Join(w.state, "answers", "*", "*"))
+	if err != nil {
+		w.Fatal(err)
+	}
+	return files
+}
+
+// eventually waits for what other goroutines do with files and the network,
+// where no bubble reaches.
+func (w *world) eventually(what string, ok func() bool) {
+	w.Helper()
+	deadline := time.After(10 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-deadline:
+			w.Fatalf("not within 10 s: %s", what)
+		case <-tick.C:
+		}
+	}
+}
+
+func TestAnUnknownSerialIsAskedForOnce(t *testing.T) {
+	w := newWorld(t)
+	if err := w.ca.SetFault("slow=200ms"); err != nil {
+		t.Fatal(err)
+	}
+	w.serve(w.forIssuer)
+	leaf := w.issue()
+	der := w.request(leaf, crypto.SHA1)
+	var clients sync.WaitGroup
+	answers := make([]answered, 50)
+	for i := range answers {
+		clients.Go(func() { answers[i] = w.post(der) })
+	}
+	clients.Wait()
+	for _, a := range answers {
+		w.good(a, leaf, crypto.SHA1)
+		if !bytes.Equal(a.body, answers[0].body) {
+			t.Error("two clients got different answers")
+		}
+	}
+	if got := w.questions(); got != 1 {
+		t.Errorf("the CA was asked %d times, want once", got)
+	}
+	w.good(w.get(der), leaf, crypto.SHA1)
+	w.counts(answer.Counts{Hits: 1, Misses: 50, Upstream: 1, Kept: 1})
+	other := w.issue()
+	w.good(w.get(w.request(other, crypto.SHA1)), other, crypto.SHA1)
+	if got := w.questions(); got != 2 {
+		t.Errorf("the CA was asked %d times, want twice", got)
+	}
+}
+
+func TestWhatIsKeptSurvivesARestartWithTheCADown(t *testing.T) {
+	w := newWorld(t)
+	w.serve(w.forIssuer)
+	leaf, damaged := w.issue(), w.issue()
+	first := w.post(w.request(leaf, crypto.SHA1))
+	w.good(first, leaf, crypto.SHA1)
+	w.good(w.post(w.request(damaged, crypto.SHA1)), damaged, crypto.SHA1)
+	w.down()
+
+	files := w.kept()
+	if len(files) != 2 {
+		t.Fatalf("kept: got %v, want two files", files)
+	}
+	// One of them is now what the other is: authentic, and about another
+	// certificate.
+	i := slices.IndexFunc(files, func(f string) bool {
+		der, err := os.ReadFile(f)
+		return err == nil && bytes.Equal(der, first.body)
+	})
+	if err := os.WriteFile(files[1-i], first.body, 0o644); err != nil {
+		t.Fatal(err)
+	}
+
+	w.serve(w.forIssuer)
+	again := w.post(w.request(leaf, crypto.SHA1))
+	w.good(again, leaf, crypto.SHA1)
+	if !bytes.Equal(again.body, first.body) {
+		t.Error("got other bytes than before the restart")
+	}
+	w.says(w.post(w.request(damaged, crypto.SHA1)), ocsp.TryLater)
+	w.eventually("the damaged file goes", func() bool { return len(w.kept()) == 1 })
+}
+
+func TestTheOtherHashIsAskedForOnItsOwn(t *testing.T) {
+	w := newWorld(t)
+	leaf := w.manage("site.pem")
+	w.pass()
+	w.serve() // for what is managed, nothing else
+	asked := w.questions()
+	for range 3 {
+		w.good(w.post(w.request(leaf, crypto.SHA256)), leaf, crypto.SHA256)
+		w.good(w.post(w.request(leaf, crypto.SHA1)), leaf, crypto.SHA1)
+	}
+	if got := w.questions() - asked; got != 1 {
+		t.Errorf("the CA was asked %d times, want once", got)
+	}
+	w.says(w.post(w.request(w.issue(), crypto.SHA256)), ocsp.Unauthorized)
+
+	w.serve()
+	w.down()
+	w.good(w.post(w.request(leaf, crypto.SHA256)), leaf, crypto.SHA256)
+}
+
+func TestARevocationThatAPolicyWithholdsIsWithheldUnderBothHashes(t *testing.T) {
+	w := newWorld(t)
+	leaf := w.manage("site.pem")
+	w.pass()
+	if err := w.ca.Revoke(leaf.Certificate.SerialNumber, "", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	w.serve()
+	w.says(w.post(w.request(leaf, crypto.SHA256)), ocsp.TryLater)
+}
+
+func TestAResponderThatDoesNotKnowTheOtherHash(t *testing.T) {
+	w := newWorld(t)
+	leaf := w.manage("site.pem")
+	w.pass()
+	if err := w.ca.SetFault("sha1-only"); err != nil {
+		t.Fatal(err)
+	}
+	w.serve()
+	asked := w.questions()
+	for range 3 {
+		got := w.post(w.request(leaf, crypto.SHA256))
+		if _, err := ocsp.ParseResponse(got.body, nil); err == nil {
+			t.Errorf("got a response to another CertID than was asked about")
+		}
+	}
+	if got := w.questions() - asked; got > 2 { // by GET and by POST
+		t.Errorf("the CA was asked %d times", got)
+	}
+}
+
+func TestWhatTheCASaysIsHandedOn(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		fault lab.Fault
+		want  string
+		kept  int
+	}{
+		{"revoked", "revoked", "revoked", 1},
+		{"unknown", "unknown", "unknown", 0},
+		{"unauthorized", "unauthorized", "unauthorized", 0},
+		{"malformedRequest, though it was none", "malformedRequest", "unauthorized", 0},
+		{"tryLater", "tryLater", "try later", 0},
+		{"internalError", "internalError", "try later", 0},
+		{"503", "503", "try later", 0},
+		{"a page", "html", "try later", 0},
+		{"badly signed", "bad-signature", "try later", 0},
+		{"about another certificate", "wrong-certificate", "try later", 0},
+		{"expired", "expired", "try later", 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t)
+			if err := w.ca.SetFault(test.fault); err != nil {
+				t.Fatal(err)
+			}
+			w.serve(w.forIssuer)
+			leaf := w.issue()
+			der := w.request(leaf, crypto.SHA1)
+			var asked int
+			for range 3 {
+				got := w.post(der)
+				says := ""
+				r, err := ocsp.ParseResponseForCert(got.body, leaf.Certificate, w.pki.Intermediate.Certificate)
+				switch e, isError := err.(ocsp.ResponseError); {
+				case err == nil:
+					says = map[int]string{ocsp.Good: "good", ocsp.Revoked: "revoked", ocsp.Unknown: "unknown"}[r.Status]
+				case isError:
+					says = e.Status.String()
+				}
+				if says != test.want {
+					t.Errorf("got %q (%v), want %q", says, err, test.want)
+				}
+				if asked == 0 {
+					asked = w.questions()
+				}
+			}
+			if got := w.questions(); got != asked {
+				t.Errorf("the CA was asked %d more times at once", got-asked)
+			}
+			if got := len(w.kept()); got != test.kept {
+				t.Errorf("got %d files, want %d", got, test.kept)
+			}
+		})
+	}
+}
+
+func TestAnOlderAnswerDoesNotReplaceANewerOne(t *testing.T) {
+	w := newWorld(t, func(o *lab.ResponderOptions) { o.Validity, o.Step, o.Backdate = 6*time.Second, time.Second, 0 })
+	w.serve(w.forIssuer)
+	leaf := w.issue()
+	first := w.post(w.request(leaf, crypto.SHA1))
+	w.good(first, leaf, crypto.SHA1)
+	if err := w.ca.SetFault("older"); err != nil {
+		t.Fatal(err)
+	}
+	w.eventually("it is refreshed", func() bool { return w.questions() > 1 })
+	again := w.post(w.request(leaf, crypto.SHA1))
+	if !bytes.Equal(again.body, first.body) {
+		t.Error("got another answer, though it is older")
+	}
+}
+
+func TestWhatIsKeptIsKeptFresh(t *testing.T) {
+	w := newWorld(t, func(o *lab.ResponderOptions) { o.Validity, o.Step, o.Backdate = 6*time.Second, time.Second, 0 })
+	w.serve(w.forIssuer)
+	leaf := w.issue()
+	first := w.good(w.post(w.request(leaf, crypto.SHA1)), leaf, crypto.SHA1)
+	w.eventually("nobody asks, and there is a newer one", func() bool {
+		files := w.kept()
+		if len(files) != 1 {
+			return false
+		}
+		der, err := os.ReadFile(files[0])
+		if err != nil {
+			return false
+		}
+		r, err := ocsp.ParseResponseForCert(der, leaf.Certificate, w.pki.Intermediate.Certificate)
+		return err == nil && r.ThisUpdate.After(first.ThisUpdate)
+	})
+}
+
+func TestARequestWithANonceIsPassedOn(t *testing.T) {
+	w := newWorld(t, func(o *lab.ResponderOptions) { o.EchoNonce = true })
+	leaf := w.manage("site.pem")
+	w.pass()
+	w.serve(func(o *answer.Options) { o.ForIssuers = true })
+	asked := w.questions()
+	nonce := bytes.Repeat([]byte("n"), 32)
+	for i := range 2 {
+		got := w.post(w.multi(nonce, leaf))
+		w.good(got, leaf, crypto.SHA1)
+		if !bytes.Contains(got.body, nonce) || got.header.Get("Cache-Control") != "no-store" {
+			t.Errorf("got %x, %v, want the nonce in it, and nobody to keep it", got.body, got.header)
+		}
+		if got, want := w.questions()-asked, i+1; got != want {
+			t.Errorf("the CA was asked %d times, want %d", got, want)
+		}
+	}
+	if files := w.kept(); len(files) > 0 {
+		t.Errorf("kept: %v", files)
+	}
+	w.counts(answer.Counts{Upstream: 2, Passed: 2})
+	w.down()
+	got := w.post(w.multi(nonce, leaf))
+	w.good(got, leaf, crypto.SHA1)
+	if bytes.Contains(got.body, nonce) {
+		t.Error("got a nonce from nobody")
+	}
+}
+
+func TestOnlyForIssuersIsANoncePassedOn(t *testing.T) {
+	w := newWorld(t, func(o *lab.ResponderOptions) { o.EchoNonce = true })
+	leaf := w.manage("site.pem")
+	w.pass()
+	w.serve()
+	asked := w.questions()
+	w.good(w.post(w.multi([]byte("nonce"), leaf)), leaf, crypto.SHA1)
+	w.says(w.post(w.multi(nil, leaf, leaf)), ocsp.Unauthorized)
+	if got := w.questions(); got != asked {
+		t.Errorf("the CA was asked %d times", got-asked)
+	}
+}
+
+func TestARequestAboutSeveralIsPassedOn(t *testing.T) {
+	w := newWorld(t)
+	w.serve(w.forIssuer)
+	leaf, other := w.issue(), w.issue()
+	got := w.post(w.multi(nil, leaf, other))
+	for _, l := range []*lab.Issued{leaf, other} {
+		w.good(got, l, crypto.SHA1)
+	}
+	if files := w.kept(); len(files) > 0 {
+		t.Errorf("kept: %v", files)
+	}
+	stranger, err := lab.NewPKI(lab.PKIOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign, err := stranger.Intermediate.Issue(lab.IssueOptions{Names: []string{"x"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.says(w.post(w.multi(nil, leaf, foreign)), ocsp.Unauthorized)
+	w.says(w.post(w.multi(nil, foreign)), ocsp.Unauthorized)
+	if err := w.ca.SetFault("bad-signature"); err != nil {
+		t.Fatal(err)
+	}
+	w.says(w.post(w.multi(nil, leaf, other)), ocsp.TryLater)
+}
+
+func TestPurgeForgetsWhatIsKept(t *testing.T) {
+	w := newWorld(t)
+	w.serve(w.forIssuer)
+	leaf, other := w.issue(), w.issue()
+	for _, l := range []*lab.Issued{leaf, other} {
+		w.good(w.post(w.request(l, crypto.SHA1)), l, crypto.SHA1)
+		w.good(w.post(w.request(l, crypto.SHA256)), l, crypto.SHA256)
+	}
+	l, err := chain.NewLeaf(leaf.Certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger, err := lab.NewPKI(lab.PKIOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	issuer, err := chain.NewIssuer(stranger.Intermediate.Certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := answer.Purge(w.state, issuer, l.Serial); n != 0 || err != nil {
+		t.Errorf("another issuer's: got %d, %v", n, err)
+	}
+	if n, err := answer.Purge(w.state, nil, l.Serial); n != 2 || err != nil {
+		t.Errorf("got %d, %v, want 2", n, err)
+	}
+	if n, err := answer.Purge(t.TempDir(), nil, l.Serial); n != 0 || err != nil {
+		t.Errorf("where nothing is kept: got %d, %v", n, err)
+	}
+	if got := len(w.kept()); got != 2 {
+		t.Errorf("got %d files, want 2", got)
+	}
+	if err := w.ca.Revoke(leaf.Certificate.SerialNumber, "", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	got := w.post(w.request(leaf, crypto.SHA1))
+	r, err := ocsp.ParseResponseForCert(got.body, leaf.Certificate, w.pki.Intermediate.Certificate)
+	if err != nil || r.Status != ocsp.Revoked {
+		t.Errorf("after the purge: got %v, %v, want it asked anew", r, err)
+	}
+}
+
+func TestTwoWithOneDirectoryAskOnce(t *testing.T) {
+	w := newWorld(t)
+	w.serve(w.forIssuer)
+	leaf := w.issue()
+	first := w.post(w.request(leaf, crypto.SHA1))
+	w.serve(w.forIssuer)
+	second := w.post(w.request(leaf, crypto.SHA1))
+	if !bytes.Equal(first.body, second.body) || w.questions() != 1 {
+		t.Errorf("the CA was asked %d times", w.questions())
+	}
+}
+
+func TestWithoutADirectoryMemoryHasToDo(t *testing.T) {
+	w := newWorld(t)
+	w.state = ""
+	w.serve(w.forIssuer)
+	leaf := w.issue()
+	for range 3 {
+		w.good(w.post(w.request(leaf, crypto.SHA1)), leaf, crypto.SHA1)
+	}
+	if got := w.questions(); got != 1 {
+		t.Errorf("the CA was asked %d times, want once", got)
+	}
+}
+
+func TestAHostileClientCannotHaveTheCAAskedWithoutBound(t *testing.T) {
+	w := newWorld(t)
+	if err := w.ca.SetFault("unauthorized"); err != nil {
+		t.Fatal(err)
+	}
+	w.serve(w.forIssuer)
+	leaf := *w.issue().Certificate
+	var clients sync.WaitGroup
+	for part := range 8 {
+		clients.Go(func() {
+			for i := range 250 {
+				l := leaf
+				l.SerialNumber = big.NewInt(int64(part*1000 + i + 1))
+				w.post(w.request(&lab.Issued{KeyPair: lab.KeyPair{Certificate: &l}}, crypto.SHA1))
+			}
+		})
+	}
+	start := time.Now()
+	clients.Wait()
+	most := 1000 + int(50*(time.Since(start).Seconds()+1)) + 100
+	c := w.answerer.Snapshot()
+	if c.Upstream > int64(most) || c.Upstream < 900 {
+		t.Errorf("the CA was asked %d times for 2000 serials, want about 1000", c.Upstream)
+	}
+	if c.Limited < 500 {
+		t.Errorf("only %d were refused", c.Limited)
+	}
+	if len(w.kept()) > 0 {
+		t.Errorf("kept: %v", w.kept())
+	}
+}
+
+// multi is a request about several certificates, with a nonce unless it is
+// nil.
+func (w *world) multi(nonce []byte, leaves ...*lab.Issued) []byte {
+	w.Helper()
+	b := cryptobyte.NewBuilder(nil)
+	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+				for _, l := range leaves {
+					b.AddBytes(w.requestOf(l))
+				}
+			})
+			if nonce != nil {
+				b.AddASN1(asn1.Tag(2).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
+					b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+						b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+							b.AddASN1(asn1.OBJECT_IDENTIFIER, func(b *cryptobyte.Builder) { b.AddBytes([]byte("\x2b\x06\x01\x05\x05\x07\x30\x01\x02")) })
+							b.AddASN1(asn1.OCTET_STRING, func(b *cryptobyte.Builder) { b.AddASN1OctetString(nonce) })
+						})
+					})
+				})
+			}
+		})
+	})
+	return b.BytesOrPanic()
+}
+
+// requestOf is the Request within an OCSPRequest.
+func (w *world) requestOf(l *lab.Issued) []byte {
+	w.Helper()
+	der, err := ocsp.CreateRequest(l.Certificate, l.Issuer.Certificate, nil)
+	if err != nil {
+		w.Fatal(err)
+	}
+	in := cryptobyte.String(der)
+	var outer, tbs, list, one cryptobyte.String
+	if !in.ReadASN1(&outer, asn1.SEQUENCE) || !outer.ReadASN1(&tbs, asn1.SEQUENCE) ||
+		!tbs.ReadASN1(&list, asn1.SEQUENCE) || !list.ReadASN1Element(&one, asn1.SEQUENCE) {
+		w.Fatal("unexpected request")
+	}
+	return one
+}

@@ -1,0 +1,98 @@
+package answer
+
+import (
+	"bytes"
+	"context"
+	"time"
+
+	"github.com/restaple/restaple/agent/responder"
+)
+
+// pass hands a request on to the responder of its issuer and keeps nothing of
+// the answer: with a nonce or several certificates it is an answer to this one
+// request. It verifies for the first certificate, whose signature is that of
+// all of it.
+func (k *keeper) pass(ctx context.Context, q *request, s *source, remote string, now time.Time) (*page, status) {
+	der, err := q.encode()
+	if err != nil {
+		return nil, internalError
+	}
+	if !k.takeOff(remote, now) {
+		k.counters.limited.Add(1)
+		return nil, tryLater
+	}
+	k.counters.passed.Add(1)
+	ctx, cancel := context.WithTimeout(ctx, waitTime)
+	defer cancel()
+	done := make(chan result, 1)
+	url, configured, _ := k.direct(s, 0)
+	host := responder.Host(url)
+	k.lanes.Submit(host, time.Time{}, func(jobCtx context.Context) responder.Verdict {
+		defer k.touchDown()
+		if ctx.Err() != nil {
+			return responder.LaneNeutral // nobody waits any more
+		}
+		k.counters.upstream.Add(1)
+		r := k.forward(jobCtx, q, s, responder.Query{URL: url, Configured: configured}, der)
+		if r.hold > 0 {
+			k.lanes.Hold(host, r.hold)
+		}
+		done <- r
+		return r.load
+	})
+	select {
+	case r := <-done:
+		if r.err != nil {
+			return nil, statusOf(r.err)
+		}
+		return r.page, 0
+	case <-ctx.Done():
+		return nil, tryLater
+	}
+}
+
+// takeOff reports whether one more request may be under way.
+func (k *keeper) takeOff(remote string, now time.Time) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.closed || k.flights >= maxFlights || !k.clients.allow(remote, now) || !k.all.AllowN(now, 1) {
+		return false
+	}
+	k.flights++
+	return true
+}
+
+func (k *keeper) touchDown() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.flights--
+}
+
+func (k *keeper) forward(ctx context.Context, q *request, s *source, query responder.Query, der []byte) result {
+	got, err := k.client.Forward(ctx, query, der)
+	if err != nil {
+		return failed(err)
+	}
+	r := judged(got.DER, s.chainOf(q.ids[0].serial), k.verifiers[s.strict])
+	if r.err != nil {
+		return r
+	}
+	if nonce := r.page.Nonce(); nonce != nil && !bytes.Equal(nonce, q.nonce) {
+		return result{err: errOtherRequest, load: r.load}
+	}
+	r.page.passing = true
+	return r
+}
+
+// oneIssuer reports whether all certificates of a request are of one issuer,
+// named in one way.
+func (q *request) oneIssuer() bool {
+	first := &q.ids[0]
+	for i := range q.ids {
+		id := &q.ids[i]
+		if id.hash != first.hash || !bytes.Equal(id.nameHash, first.nameHash) || !bytes.Equal(id.keyHash, first.keyHash) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,226 @@
+package answer
+
+import (
+	"context"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/restaple/restaple/agent/schedule"
+	"github.com/restaple/restaple/watcher"
+	"github.com/restaple/restaple/writer"
+)
+
+const (
+	day = 24 * time.Hour
+
+	// forgetTime is for how long it is remembered that nothing is known.
+	forgetTime = 5 * time.Minute
+
+	// longestIdle is the longest that a response is kept fresh of which
+	// nobody wants to know; shortestIdle is the least.
+	shortestIdle, longestIdle = day, 10 * day
+
+	// crowded is how soon another look is taken at what is due if there are
+	// too many requests on their way.
+	crowded = 10 * time.Second
+)
+
+// run keeps what is kept fresh until ctx is done.
+func (k *keeper) run(ctx context.Context) error {
+	var lanes sync.WaitGroup
+	lanes.Go(func() { _ = k.lanes.Run(ctx) }) // it only ends with its context
+	defer lanes.Wait()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			k.mu.Lock()
+			k.closed = true
+			k.mu.Unlock()
+			return nil
+		case <-k.wake:
+		case <-timer.C:
+		}
+		gone, wait := k.step(wall())
+		for _, path := range gone {
+			if _, err := writer.Remove(path); err != nil {
+				k.log.Warn("old answer not removed", "err", err)
+			}
+		}
+		timer.Reset(wait)
+	}
+}
+
+// step tends to all entries whose time has come. It returns the files that
+// are to go, and how long nothing else will be due.
+func (k *keeper) step(now time.Time) (gone []string, wait time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for len(k.due) > 0 && !k.due[0].at.After(now) {
+		k.tend(k.due[0], now)
+	}
+	gone, k.trash = k.trash, nil
+	// Timers stand still while a machine is suspended; staples go on ageing.
+	const longest = 20 * time.Second
+	if len(k.due) == 0 {
+		return gone, longest
+	}
+	return gone, max(0, min(longest, k.due[0].at.Sub(now)))
+}
+
+// tend does what is due for e: it is asked about anew, or forgotten when it
+// has ended or nobody wants to know of it. The caller has the lock.
+func (k *keeper) tend(e *entry, now time.Time) {
+	switch {
+	case e.flight != nil:
+		e.at = time.Time{} // its end sets the next
+	case e.this.IsZero() && now.Sub(e.asked) < forgetTime:
+		e.at = e.asked.Add(forgetTime)
+	case e.this.IsZero(), !now.Before(e.ends), now.Sub(e.asked) > e.patience():
+		k.drop(e)
+		return
+	case k.flights >= maxFlights:
+		e.at = now.Add(crowded)
+	default:
+		k.launch(e)
+		e.at = time.Time{}
+	}
+	k.due.set(e)
+}
+
+// patience is how long a response is kept fresh for nobody: for a whole life
+// of it, since servers and agents ask once in half of it.
+func (e *entry) patience() time.Duration {
+	return max(shortestIdle, min(longestIdle, e.ends.Sub(e.this)))
+}
+
+// schedule puts e into the queue for what comes next. The caller has the lock.
+func (k *keeper) schedule(e *entry) {
+	e.at = e.asked.Add(forgetTime)
+	if !e.this.IsZero() {
+		e.at = e.refreshAt()
+	}
+	k.due.set(e)
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+// refreshAt is when a responder is asked again: daily up to the middle of the
+// response's life and hourly after it, or more often if that life is short. It
+// is a function of the response, so that all who keep it ask at the same times
+// and get the same.
+func (e *entry) refreshAt() time.Time {
+	seed := schedule.Key(e.seed, "")
+	if e.attempts > 0 {
+		return e.fetched.Add(schedule.RetryIn(e.attempts, e.this, e.ends, e.fetched, seed))
+	}
+	middle := schedule.RefreshAt(e.this, e.ends, seed)
+	if !e.hasNext {
+		middle = e.this.Add(schedule.NoNextUpdateRefresh)
+	}
+	if e.fetched.Before(middle) {
+		if daily := after(e.this, e.fetched, day); daily.Before(middle) {
+			return daily
+		}
+		return middle
+	}
+	return after(middle, e.fetched, min(time.Hour, schedule.NotNewerIn(e.this, e.ends, e.fetched)))
+}
+
+// after is the first of the times from start on, with a pause between them,
+// that is later than at.
+func after(start, at time.Time, pause time.Duration) time.Time {
+	return start.Add((max(0, at.Sub(start))/pause + 1) * pause)
+}
+
+// drop forgets e, and what is kept of it. The caller has the lock.
+func (k *keeper) drop(e *entry) {
+	e.at = time.Time{}
+	k.due.set(e)
+	k.setSpare(e, nil)
+	delete(k.entries, e.key)
+	if !e.this.IsZero() {
+		k.kept--
+		if e.path != "" {
+			k.trash = append(k.trash, e.path)
+		}
+	}
+}
+
+// makeRoom reports whether there is room for one more entry. If there was
+// none, something goes that was not asked about lately; what that is, is found
+// by looking at a few. The caller has the lock.
+func (k *keeper) makeRoom(now time.Time) bool {
+	if len(k.entries) < k.limit {
+		return true
+	}
+	const few = 32
+	var oldest *entry
+	looked := 0
+	for _, e := range k.entries {
+		if looked++; looked > few {
+			break
+		}
+		if e.flight == nil && (oldest == nil || e.asked.Before(oldest.asked)) {
+			oldest = e
+		}
+	}
+	if oldest == nil || now.Sub(oldest.asked) < time.Minute {
+		return false
+	}
+	k.drop(oldest)
+	return true
+}
+
+// load takes in what an earlier process has kept: all that verifies and has
+// not ended. The rest goes. Find says who is asked about a key, or nil.
+func (k *keeper) load(ctx context.Context, find func(keptKey) *wanted) error {
+	files, err := keptFiles(k.dir)
+	swept := ""
+	for _, path := range files {
+		if ctx.Err() != nil {
+			return nil
+		}
+		if dir := filepath.Dir(path); dir != swept {
+			swept = dir
+			_ = writer.Sweep(dir) // leftovers of a crash do no harm
+		}
+		key, _ := keyOfFile(path)
+		if w := find(key); w != nil {
+			k.take(path, *w, wall())
+		}
+	}
+	return err
+}
+
+// take takes in one file.
+func (k *keeper) take(path string, w wanted, now time.Time) {
+	k.mu.Lock()
+	if k.entries[w.key] != nil {
+		k.mu.Unlock()
+		return // it has been asked for already
+	}
+	if len(k.entries) >= k.limit {
+		k.trash = append(k.trash, path)
+		k.mu.Unlock()
+		return
+	}
+	e := k.add(w)
+	e.asked = now
+	if stamp, err := watcher.StampOf(path); err == nil {
+		e.asked = stamp.ModTime()
+	}
+	k.mu.Unlock()
+	if k.look(e, now) == nil {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if e.flight == nil && e.this.IsZero() {
+			k.drop(e)
+			k.trash = append(k.trash, path)
+		}
+	}
+}
