@@ -163,7 +163,7 @@ func describeHook(h Hook, now time.Time) hook {
 	case h.Pending > 0:
 		out.Mark, out.Said = markWarn, "pending"
 	case h.DeliveredAt.IsZero():
-		out.Mark, out.Said = markNone, "nothing to tell yet"
+		out.Mark, out.Said = markNone, "idle"
 	}
 	return out
 }
