@@ -26,6 +26,7 @@ type Index struct {
 	mu      sync.RWMutex
 	issuers map[issuerID]*issued
 	places  map[targetKey]place
+	known   chan struct{} // closed when all has been looked at once
 }
 
 // issuerID is how a CertID names an issuer (RFC 6960 section 4.1.1).
@@ -54,7 +55,23 @@ type place struct {
 
 // NewIndex returns an Index that finds nothing yet.
 func NewIndex() *Index {
-	return &Index{issuers: make(map[issuerID]*issued), places: make(map[targetKey]place)}
+	return &Index{issuers: make(map[issuerID]*issued), places: make(map[targetKey]place), known: make(chan struct{})}
+}
+
+// Known is closed when the agent has looked at all certificates once: what the
+// Index does not find from then on is not looked after.
+func (x *Index) Known() <-chan struct{} { return x.known }
+
+// complete says that all has been looked at. Only the loop calls it.
+func (x *Index) complete() {
+	if x == nil {
+		return
+	}
+	select {
+	case <-x.known:
+	default:
+		close(x.known)
+	}
 }
 
 // Find returns the leaf that a CertID names, or nil. The serial is the content

@@ -94,7 +94,17 @@ func TestAnIndexKnowsWhoIsAskedInstead(t *testing.T) {
 	w.options = func(o *agent.Options) { o.Index = x }
 	w.group = func(g *agent.Group) { g.Responder, g.Strict = w.url+"/other", true }
 	leaf := w.issue("site.pem", lab.IssueOptions{})
+	select {
+	case <-x.Known():
+		t.Error("all is known before anybody has looked")
+	default:
+	}
 	w.once("generic")
+	select {
+	case <-x.Known():
+	default:
+		t.Error("after a pass not all is known")
+	}
 	m := w.found(x, leaf)
 	if m == nil || !m.Configured || !m.Strict || !slices.Equal(m.Responders, []string{w.url + "/other"}) {
 		t.Errorf("got %+v", m)

@@ -20,6 +20,9 @@ func (a *Agent) loop(ctx context.Context, changes <-chan watcher.Change, once bo
 	for {
 		a.checkClock(ctx)
 		wait := a.step(ctx, wall())
+		if a.scanned && !a.scanning && a.lookings == 0 {
+			a.o.Index.complete()
+		}
 		if a.idle() {
 			if !a.ready {
 				a.ready = true

@@ -18,6 +18,10 @@ import (
 type Certificates interface {
 	Find(hash crypto.Hash, nameHash, keyHash []byte, serial string) *agent.Managed
 	Sibling(hash crypto.Hash, nameHash, keyHash []byte) *agent.Managed
+
+	// Known is closed when all is found that is looked after. Before, nobody
+	// is told that a certificate is not among it.
+	Known() <-chan struct{}
 }
 
 // Options says what is answered, and how. Certificates, Client and Log are
@@ -53,8 +57,6 @@ type Answerer struct {
 	named     map[string]*source
 	keeper    *keeper
 	clients   *limits
-	ready     chan struct{} // closed when all is known that is looked after
-	readyOnce sync.Once
 	since     time.Time
 	counters  counters
 }
@@ -70,7 +72,6 @@ func New(o Options) *Answerer {
 		},
 		named:   named(o.Issuers),
 		clients: newLimits(o.Rate, burstOf(o.Rate)),
-		ready:   make(chan struct{}),
 		since:   wall().Truncate(time.Second),
 	}
 	a.keeper = newKeeper(&a.o, a.shelf, a.verifiers, &a.counters)
@@ -93,7 +94,7 @@ func (a *Answerer) load(ctx context.Context) {
 	select {
 	case <-ctx.Done():
 		return
-	case <-a.ready:
+	case <-a.o.Certificates.Known():
 	}
 	if a.o.StateDir == "" {
 		return
@@ -120,13 +121,10 @@ func (a *Answerer) find(key keptKey) *wanted {
 // certificates does when it starts.
 func burstOf(rate float64) int { return max(10, int(rate*10)) }
 
-// Ready says that all certificates that are looked after are known now. Before,
-// nobody is told that a certificate is not among them.
-func (a *Answerer) Ready() { a.readyOnce.Do(func() { close(a.ready) }) }
-
-func (a *Answerer) isReady() bool {
+// isKnown reports whether all is known that is looked after.
+func (a *Answerer) isKnown() bool {
 	select {
-	case <-a.ready:
+	case <-a.o.Certificates.Known():
 		return true
 	default:
 		return false

@@ -91,7 +91,7 @@ func (a *Answerer) answer(ctx context.Context, q *request, remote string, now ti
 		src = a.source(id.hash, id.nameHash, id.keyHash)
 	}
 	switch {
-	case m == nil && src == nil && !a.isReady():
+	case m == nil && src == nil && !a.isKnown():
 		a.counters.misses.Add(1)
 		return nil, tryLater
 	case m == nil && src == nil, len(q.ids) > 1 && (src == nil || !q.oneIssuer()):

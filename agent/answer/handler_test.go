@@ -176,14 +176,14 @@ func TestWhatIsNoRequestIsMalformed(t *testing.T) {
 func TestBeforeTheFirstPassNobodyIsTurnedAway(t *testing.T) {
 	w := newWorld(t)
 	leaf := w.manage("site.pem")
-	a := answer.New(answer.Options{Certificates: w.index, Client: w.client, Log: w.log})
-	w.start(a)
+	known := make(chan struct{})
+	w.start(answer.New(answer.Options{Certificates: complete{w.index, known}, Client: w.client, Log: w.log}))
 	w.says(w.post(w.request(leaf, crypto.SHA1)), ocsp.TryLater)
 	w.pass()
 	w.good(w.post(w.request(leaf, crypto.SHA1)), leaf, crypto.SHA1)
 	other := w.request(w.issue(), crypto.SHA1)
 	w.says(w.post(other), ocsp.TryLater)
-	a.Ready()
+	close(known)
 	w.says(w.post(other), ocsp.Unauthorized)
 }
 

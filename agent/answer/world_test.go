@@ -144,15 +144,28 @@ func (w *world) pass() {
 	}
 }
 
+// complete is an index of which all is known.
+type complete struct {
+	*agent.Index
+	known chan struct{}
+}
+
+func newComplete(x *agent.Index) complete {
+	known := make(chan struct{})
+	close(known)
+	return complete{x, known}
+}
+
+func (c complete) Known() <-chan struct{} { return c.known }
+
 // serve serves a new Answerer.
 func (w *world) serve(change ...func(*answer.Options)) {
 	w.Helper()
-	o := answer.Options{Certificates: w.index, Client: w.client, StateDir: w.state, Log: w.log}
+	o := answer.Options{Certificates: newComplete(w.index), Client: w.client, StateDir: w.state, Log: w.log}
 	for _, c := range change {
 		c(&o)
 	}
 	w.start(answer.New(o))
-	w.answerer.Ready()
 }
 
 // start serves an Answerer from now on.
