@@ -39,6 +39,7 @@ type daemon struct {
 	flags workFlags
 	paths []string
 	cmd   *cobra.Command
+	desk  desk
 }
 
 // build makes an agent from the configuration as it is now. It starts nothing.
@@ -56,6 +57,9 @@ func (d *daemon) build() (*system, *agent.Agent, error) {
 		return nil, nil, err
 	}
 	a, err := s.start()
+	if err == nil {
+		err = d.desk.open(s.answers)
+	}
 	if err != nil {
 		s.client.Close()
 		return nil, nil, err
@@ -70,6 +74,7 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) error {
 	if err != nil {
 		return err
 	}
+	defer d.desk.close()
 	for {
 		s.log.Info("restaple runs", "version", versionString())
 		next, nextAgent, err := d.serve(ctx, s, a, hup)
@@ -84,6 +89,7 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) error {
 // place.
 func (d *daemon) serve(ctx context.Context, s *system, a *agent.Agent, hup <-chan os.Signal) (*system, *agent.Agent, error) {
 	defer s.client.Close()
+	defer d.desk.serve(s)()
 	inner, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan error, 1)

@@ -26,6 +26,7 @@ type system struct {
 	log     *slog.Logger
 	loader  *chain.Loader // for hooks that read staples again
 	agent   *agent.Agent  // once it is made
+	answers *answers      // nil: no requests are answered
 }
 
 // start makes the agent.
@@ -106,7 +107,7 @@ func assemble(c *config.Config, only []string, log *slog.Logger) (*system, error
 		}
 		s.options.Groups = append(s.options.Groups, *g)
 	}
-	return s, nil
+	return s, s.newAnswers(c)
 }
 
 func underAny(path string, dirs []string) bool {
