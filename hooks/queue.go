@@ -17,7 +17,7 @@ const (
 	// delaysAtMost times the delay is how long a burst of changes can put a
 	// delivery off: long enough for one reload after a big refresh, short
 	// enough for staples that live for minutes.
-	delaysAtMost = 10
+	delaysAtMost = 30
 
 	// adoptEvery is how often to look for marks that other processes, such
 	// as a deploy hook's refresh, left when they were killed.
@@ -33,7 +33,7 @@ type QueueOptions struct {
 	Action   Action
 	Events   []Event                             // it is told of; nil: Placed and Withdrawn
 	Delay    time.Duration                       // of quiet before a delivery; 0: a second, negative: none
-	MaxDelay time.Duration                       // that changes without a pause can put a delivery off; 0: ten times Delay
+	MaxDelay time.Duration                       // that changes without a pause can put a delivery off; 0: thirty times Delay
 	Timeout  time.Duration                       // of one attempt; 0: 30 seconds
 	Dir      string                              // under which pending marks are kept; "": changes do not survive the process
 	Log      *slog.Logger                        // with the hook's name attached
