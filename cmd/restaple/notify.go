@@ -65,7 +65,8 @@ func (n *notifier) follow(ctx context.Context, a *agent.Agent) {
 	if n == nil {
 		return
 	}
-	n.tell("STATUS=first pass")
+	n.said = "first pass"
+	n.tell("STATUS=" + n.said)
 	patience := time.NewTimer(n.patience)
 	defer patience.Stop()
 	tick := time.NewTicker(n.every)

@@ -150,7 +150,9 @@ func TestSystemdIsToldOfTheFirstPassReloadsAndTheStatus(t *testing.T) {
 	}
 	m.next("READY=1")
 	m.next("STATUS=first pass") // of the new agent
-	m.next("READY=1")
+	if lines, want := m.next("READY=1"), "STATUS=1 fresh, 0 failing"; !slices.Contains(lines, want) {
+		t.Errorf("ready again with %q, want %q in it", lines, want)
+	}
 
 	write(good + "no_such_key: 1\n")
 	if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
