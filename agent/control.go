@@ -16,7 +16,10 @@ func (a *Agent) Polling() (polling bool, reason string) { return a.watch.Polling
 // Rescan has the running loop look at all files now. It returns once the loop
 // has taken note.
 func (a *Agent) Rescan(ctx context.Context) error {
-	return a.tell(ctx, func() { a.rescan = true })
+	return a.tell(ctx, func() {
+		a.log.Info("looking at all files on request")
+		a.rescan = true
+	})
 }
 
 // Refresh has the running loop ask about the certificates at paths, or about
@@ -47,6 +50,7 @@ func (a *Agent) Refresh(ctx context.Context, paths []string) (due int, err error
 			s.at = now
 			a.due.set(s)
 		}
+		a.log.Info("asking the responders on request")
 	})
 	return due, err
 }

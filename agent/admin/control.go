@@ -10,7 +10,7 @@ var errHangs = errors.New("the agent's loop does not answer")
 
 // rescan answers once a scan has begun, not when it is over.
 func (s *Server) rescan(w http.ResponseWriter, r *http.Request) {
-	s.control(w, r, "rescan", func(ctx context.Context, src Source) (any, error) {
+	s.control(w, r, func(ctx context.Context, src Source) (any, error) {
 		return struct{}{}, src.Rescan(ctx)
 	})
 }
@@ -18,7 +18,7 @@ func (s *Server) rescan(w http.ResponseWriter, r *http.Request) {
 // refresh answers once the requests are due, not when they are answered.
 func (s *Server) refresh(w http.ResponseWriter, r *http.Request) {
 	paths := r.URL.Query()["path"]
-	s.control(w, r, "refresh", func(ctx context.Context, src Source) (any, error) {
+	s.control(w, r, func(ctx context.Context, src Source) (any, error) {
 		due, err := src.Refresh(ctx, paths)
 		return struct {
 			Due int `json:"due"`
@@ -26,7 +26,7 @@ func (s *Server) refresh(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-func (s *Server) control(w http.ResponseWriter, r *http.Request, what string, act func(context.Context, Source) (any, error)) {
+func (s *Server) control(w http.ResponseWriter, r *http.Request, act func(context.Context, Source) (any, error)) {
 	src, _ := s.shots.current()
 	if src == nil {
 		unavailable(w, errNoAgent)
@@ -39,7 +39,6 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request, what string, ac
 		unavailable(w, err)
 		return
 	}
-	s.o.Log.Info(what + " asked for at the admin socket")
 	answer(w, http.StatusAccepted, result)
 }
 

@@ -105,18 +105,23 @@ var unasked = map[responder.Kind]bool{
 // Changed counts a change of a staple file; it is for agent.Options.
 func (m *Metrics) Changed(e hooks.Event) { m.writes.WithLabelValues(string(e)).Inc() }
 
-// HookRan returns what counts the runs of the hook called name; it is for
-// hooks.QueueOptions.
-func (m *Metrics) HookRan(name string) func(err error, took time.Duration) {
+// HookRan counts a run of a hook; it is for hooks.QueueOptions.
+func (m *Metrics) HookRan(name string, err error, took time.Duration) {
 	name = utf8Label(name)
-	runs := map[bool]prometheus.Counter{
-		true:  m.hookRuns.WithLabelValues(name, success),
-		false: m.hookRuns.WithLabelValues(name, failure),
+	result := success
+	if err != nil {
+		result = failure
 	}
-	times := m.hookTime.WithLabelValues(name)
-	return func(err error, took time.Duration) {
-		runs[err == nil].Inc()
-		times.Observe(took.Seconds())
+	m.hookRuns.WithLabelValues(name, result).Inc()
+	m.hookTime.WithLabelValues(name).Observe(took.Seconds())
+}
+
+// expect makes the series of hooks that have not run yet, so that the first
+// failure is an increase.
+func (m *Metrics) expect(states []hooks.QueueState) {
+	for _, h := range states {
+		m.hookRuns.WithLabelValues(utf8Label(h.Name), success)
+		m.hookRuns.WithLabelValues(utf8Label(h.Name), failure)
 	}
 }
 

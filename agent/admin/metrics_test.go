@@ -46,22 +46,23 @@ func TestMetricsOfASnapshot(t *testing.T) {
 	fresh := `{path="/etc/tls/fresh.example.test.pem",staple="/etc/tls/fresh.example.test.pem.ocsp"}`
 	early := `{path="/etc/tls/signer-ends-early.example.test.pem",staple="/etc/tls/signer-ends-early.example.test.pem.ocsp"}`
 	for series, want := range map[string]float64{
-		`restaple_certificates{state="fresh"}`:                  3,
-		`restaple_certificates{state="expired"}`:                1,
-		`restaple_certificates_failing`:                         10,
-		`restaple_problems`:                                     1,
-		`restaple_polling`:                                      1,
-		`restaple_ready`:                                        1,
-		`restaple_config_last_reload_successful`:                1,
-		`restaple_writes_total{event="placed"}`:                 0,
-		`restaple_writes_total{event="withdrawn"}`:              0,
-		`restaple_hook_failing{hook="nginx"}`:                   1,
-		`restaple_hook_failing{hook="audit"}`:                   0,
-		`restaple_hook_pending_changes{hook="nginx"}`:           3,
-		`restaple_staple_this_update_timestamp_seconds` + fresh: unix(now.Add(-84 * time.Hour)),
-		`restaple_staple_next_update_timestamp_seconds` + fresh: unix(now.Add(84 * time.Hour)),
-		`restaple_staple_expiry_timestamp_seconds` + early:      unix(now.Add(40 * time.Hour)),
-		`restaple_certificate_must_staple` + fresh:              0,
+		`restaple_certificates{state="fresh"}`:                   3,
+		`restaple_certificates{state="expired"}`:                 1,
+		`restaple_certificates_failing`:                          10,
+		`restaple_problems`:                                      1,
+		`restaple_polling`:                                       1,
+		`restaple_ready`:                                         1,
+		`restaple_config_last_reload_successful`:                 1,
+		`restaple_writes_total{event="placed"}`:                  0,
+		`restaple_writes_total{event="withdrawn"}`:               0,
+		`restaple_hook_failing{hook="nginx"}`:                    1,
+		`restaple_hook_failing{hook="audit"}`:                    0,
+		`restaple_hook_runs_total{hook="page",result="failure"}`: 0,
+		`restaple_hook_pending_changes{hook="nginx"}`:            3,
+		`restaple_staple_this_update_timestamp_seconds` + fresh:  unix(now.Add(-84 * time.Hour)),
+		`restaple_staple_next_update_timestamp_seconds` + fresh:  unix(now.Add(84 * time.Hour)),
+		`restaple_staple_expiry_timestamp_seconds` + early:       unix(now.Add(40 * time.Hour)),
+		`restaple_certificate_must_staple` + fresh:               0,
 		`restaple_certificate_must_staple{path="/etc/tls/ending.example.test.pem",staple="/etc/tls/ending.example.test.pem.ocsp"}`:    1,
 		`restaple_certificate_state{path="/etc/tls/late.example.test.pem",staple="/etc/tls/late.example.test.pem.ocsp",state="late"}`: 1,
 		`restaple_hook_last_success_timestamp_seconds{hook="haproxy"}`:                                                                unix(now.Add(-time.Hour)),
@@ -119,7 +120,7 @@ func TestNamesThatAreNoMetricsBreakNothing(t *testing.T) {
 		hooks: []hooks.QueueState{{Name: "\xff"}},
 	}, true)
 	s.metrics.Asked(agent.Attempt{Responder: "\xff", Reason: "good"})
-	s.metrics.HookRan("\xff")(nil, 0)
+	s.metrics.HookRan("\xff", nil, 0)
 	got := s.scrape(t)
 	if got[`restaple_certificates{state="fresh"}`] != 4 || got["restaple_certificate_info{name=\"b\",path=\"/twice\",serial=\"\",server=\"\",staple=\"/twice.ocsp\"}"] != 1 {
 		t.Errorf("%v", got)
@@ -137,10 +138,9 @@ func TestCountersCount(t *testing.T) {
 	m.Changed(hooks.Placed)
 	m.Changed(hooks.Placed)
 	m.Changed(hooks.Withdrawn)
-	ran := m.HookRan("nginx")
-	ran(nil, time.Second)
-	ran(errors.New("exit status 1"), time.Second)
-	ran(errors.New("exit status 1"), 40*time.Second)
+	m.HookRan("nginx", nil, time.Second)
+	m.HookRan("nginx", errors.New("exit status 1"), time.Second)
+	m.HookRan("nginx", errors.New("exit status 1"), 40*time.Second)
 	m.ConfigTaken(errors.New("restaple.yaml:1: wrong"))
 	got := s.scrape(t)
 	for series, want := range map[string]float64{
@@ -230,7 +230,7 @@ var name = regexp.MustCompile(`^restaple_[a-z][a-z_]*[a-z]$`)
 func TestEveryMetricIsNamedByTheConventions(t *testing.T) {
 	s := start(t, "tcp", everyState(time.Now()), true)
 	s.metrics.Asked(agent.Attempt{Responder: "a", Reason: "good"})
-	s.metrics.HookRan("a")(nil, 0)
+	s.metrics.HookRan("a", nil, 0)
 	_, body := s.get(t, "/metrics")
 	kinds, help := make(map[string]string), make(map[string]bool)
 	for line := range strings.Lines(body) {

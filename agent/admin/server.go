@@ -54,6 +54,9 @@ func New(o Options) *Server {
 func (s *Server) SetSource(src Source, perCertificate bool) {
 	s.shots.setSource(src)
 	s.perCertificate.Store(perCertificate)
+	if src != nil {
+		s.o.Metrics.expect(src.Hooks())
+	}
 }
 
 // Ready notes that the first pass is over; it is for agent.Options. It stays
