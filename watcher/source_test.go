@@ -75,7 +75,6 @@ func TestSourcesAreFoundInOrder(t *testing.T) {
 
 func TestNewRefusesWhatCannotBeWatched(t *testing.T) {
 	for name, sources := range map[string][]Source{
-		"nothing":           nil,
 		"an empty path":     {{Path: ""}},
 		"a broken pattern":  {{Path: "/c/[a"}},
 		"unbalanced braces": {{Path: "/c/{a,b"}},

@@ -3,7 +3,6 @@
 package watcher
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -92,9 +91,6 @@ type Watcher struct {
 
 // New checks the sources. It does not touch the file system otherwise.
 func New(o Options) (*Watcher, error) {
-	if len(o.Sources) == 0 {
-		return nil, errors.New("no certificate files, directories or globs given")
-	}
 	if o.Rescan <= 0 {
 		o.Rescan = time.Minute
 	}
