@@ -49,6 +49,7 @@ last pass, has noted in the state directory.`,
 				return writeEgress(cmd.OutOrStdout(), egressList(certs), output)
 			}
 			r := newReport(certs, a.Problems(), time.Now())
+			r.Answers = countsOf(c)
 			if err := r.write(cmd.OutOrStdout(), output); err != nil {
 				return err
 			}

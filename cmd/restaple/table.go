@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/restaple/restaple/agent"
+	"github.com/restaple/restaple/agent/answer"
 )
 
 // report is what `status -o json` and `refresh -o json` print. It is a public
@@ -19,6 +20,7 @@ type report struct {
 	OK           bool                `json:"ok"`
 	Certificates []agent.Certificate `json:"certificates"`
 	Problems     []string            `json:"problems,omitempty"` // what could not be looked at
+	Answers      *answer.Counts      `json:"answers,omitempty"`  // nil: no requests are answered
 }
 
 func newReport(certs []agent.Certificate, problems []string, now time.Time) report {
@@ -39,7 +41,11 @@ func (r report) write(w io.Writer, format string) error {
 		e.SetIndent("", "  ")
 		return e.Encode(r)
 	}
-	return r.table(w)
+	if err := r.table(w); err != nil || r.Answers == nil {
+		return err
+	}
+	_, err := fmt.Fprintln(w, answersLine(r.Answers))
+	return err
 }
 
 func (r report) table(w io.Writer) error {

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"bytes"
+	"crypto"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/crypto/ocsp"
+
+	"github.com/restaple/restaple/agent/lab"
+)
+
+// asks asks a responder about a certificate and returns what it says in a word.
+func (s *scene) asks(client *http.Client, url string, leaf *lab.Issued) string {
+	s.t.Helper()
+	der, err := ocsp.CreateRequest(leaf.Certificate, s.pki.Intermediate.Certificate, &ocsp.RequestOptions{Hash: crypto.SHA1})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	resp, err := client.Post(url, "application/ocsp-request", bytes.NewReader(der))
+	if err != nil {
+		return err.Error()
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err.Error()
+	}
+	r, err := ocsp.ParseResponseForCert(body, leaf.Certificate, s.pki.Intermediate.Certificate)
+	if err != nil {
+		return err.Error()
+	}
+	return map[int]string{ocsp.Good: "good", ocsp.Revoked: "revoked", ocsp.Unknown: "unknown"}[r.Status]
+}
+
+// freePort returns a port of loopback that was free just now.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+func TestRunAnswersRequestsAcrossChangesOfItsConfiguration(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	port, socket := freePort(t), filepath.Join(t.TempDir(), "ocsp.sock")
+	issuer := filepath.Join(t.TempDir(), "issuer.pem")
+	s.write(issuer, s.pki.Intermediate.CertPEM())
+	file := filepath.Join(t.TempDir(), "restaple.yaml")
+	config := func(text string) {
+		s.write(file, fmt.Appendf(nil, "state_dir: %s\nallow: [127.0.0.0/8]\n%s\n", s.state, text))
+	}
+	managed := fmt.Sprintf("certificates: [{paths: [%s]}]\n", s.dir)
+	config(managed + "listen: " + port)
+	p := startProcess(t, "run", "--config", file)
+	url := "http://127.0.0.1:" + port
+	until(t, "the managed certificate is answered for", func() bool { return s.asks(http.DefaultClient, url, s.issued) == "good" })
+	other, err := s.pki.Intermediate.Issue(lab.IssueOptions{Names: []string{"other.test"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.asks(http.DefaultClient, url, other); !strings.Contains(got, "unauthorized") {
+		t.Errorf("about a certificate that is not managed: got %s", got)
+	}
+
+	// The same address and one more, and all of the issuer. Nobody is turned
+	// away meanwhile.
+	config(managed + fmt.Sprintf("listen: [%s, 'unix:%s']\nanswer_for: issuers\nissuers: [{certificate: %s, responder: %s}]", port, socket, issuer, s.issued.Certificate.OCSPServer[0]))
+	p.signal(syscall.SIGHUP)
+	until(t, "the issuer is answered for", func() bool {
+		if got := s.asks(http.DefaultClient, url, s.issued); got != "good" {
+			t.Errorf("while the configuration changes: got %s", got)
+		}
+		return s.asks(http.DefaultClient, url, other) == "good"
+	})
+	overSocket := &http.Client{Transport: &http.Transport{Dial: func(string, string) (net.Conn, error) { return net.Dial("unix", socket) }}}
+	if got := s.asks(overSocket, "http://x", other); got != "good" {
+		t.Errorf("over the socket: got %s", got)
+	}
+
+	// A port that is taken: the old configuration stays.
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	config(managed + "listen: [" + port + ", '" + taken.Addr().String() + "']")
+	p.signal(syscall.SIGHUP)
+	until(t, "the port is named", func() bool { return p.said("address already in use") })
+	if got := s.asks(http.DefaultClient, url, other); got != "good" {
+		t.Errorf("after a configuration that was not taken: got %s", got)
+	}
+
+	// Without the first address.
+	config(managed + "listen: 'unix:" + socket + "'")
+	p.signal(syscall.SIGHUP)
+	until(t, "the first address is left", func() bool {
+		return strings.Contains(s.asks(http.DefaultClient, url, s.issued), "refused")
+	})
+	overSocket.CloseIdleConnections()
+	if got := s.asks(overSocket, "http://x", s.issued); got != "good" {
+		t.Errorf("over the socket that stays: got %s", got)
+	}
+
+	code, out, errs := command(t, "status", "--config", file)
+	if code != exitOK {
+		t.Errorf("status: exit %d, %s", code, errs)
+	}
+	code, out2, errs := command(t, "purge", "--config", file, strings.ToUpper(lab.SerialText(other.Certificate.SerialNumber)))
+	if code != exitOK || !strings.HasSuffix(out2, ": 1 answer forgotten\n") {
+		t.Errorf("purge: exit %d, %s%s", code, out2, errs)
+	}
+	p.signal(syscall.SIGTERM)
+	if err := p.Wait(); err != nil {
+		t.Errorf("after SIGTERM: %v", err)
+	}
+	if code, out, errs = command(t, "status", "--config", file); code != exitOK || !strings.Contains(out, "requests answered since") {
+		t.Errorf("status: exit %d, %s%s, want what was counted", code, out, errs)
+	}
+	if _, err := os.Stat(socket); err == nil {
+		t.Error("the socket is still there")
+	}
+}
+
+func TestPurgeTakesCertificatesAndSerialsAsPeopleWriteThem(t *testing.T) {
+	s := newScene(t)
+	serial := lab.SerialText(s.issued.Certificate.SerialNumber)
+	for arg, want := range map[string]int{
+		s.cert:                           exitOK,
+		serial:                           exitOK,
+		"0x" + serial:                    exitOK,
+		"serial=" + serial:               exitOK,
+		"4f:00:1C":                       exitOK,
+		"f":                              exitOK,
+		"":                               exitUsage,
+		"site":                           exitUsage,
+		filepath.Join(s.dir, "no.pem"):   exitUsage,
+		filepath.Join(s.dir, "../../.."): exitUsage,
+	} {
+		if code, out, errs := command(t, "purge", "--state-dir", s.state, arg); code != want || (code == exitOK) != strings.HasSuffix(out, ": 0 answers forgotten\n") {
+			t.Errorf("%q: exit %d, want %d\n%s%s", arg, code, want, out, errs)
+		}
+	}
+	if got := serialsOf("00:00:80"); len(got) != 2 || got[0] != "\x80" || got[1] != "\x00\x80" {
+		t.Errorf("got %q, want it with a sign octet and without", got)
+	}
+}
+
+func TestAConfigurationMayOnlyAnswer(t *testing.T) {
+	s := newScene(t)
+	issuer := filepath.Join(s.dir, "issuer.pem")
+	file := filepath.Join(s.dir, "restaple.yaml")
+	s.write(file, fmt.Appendf(nil, "listen: 0\nanswer_for: issuers\nissuers: [{certificate: %s, responder: http://ocsp.test/}]\n", issuer))
+	if code, _, errs := command(t, "config", "check", file); code != exitUsage {
+		t.Errorf("without the issuer's file: exit %d, %s", code, errs)
+	}
+	s.write(issuer, s.pki.Intermediate.CertPEM())
+	s.write(file, fmt.Appendf(nil, "listen: 127.0.0.1:0\nanswer_for: issuers\nissuers: [{certificate: %s, responder: http://ocsp.test/}]\n", issuer))
+	if code, out, errs := command(t, "config", "check", file); code != exitOK {
+		t.Errorf("exit %d, %s%s", code, out, errs)
+	}
+	s.write(issuer, []byte("no certificate"))
+	if code, _, errs := command(t, "config", "check", file); code != exitUsage || !strings.Contains(errs, issuer) {
+		t.Errorf("with a file that is none: exit %d, %s", code, errs)
+	}
+}
