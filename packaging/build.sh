@@ -56,7 +56,8 @@ for arch in ${ARCHES:-$(go env GOHOSTARCH)}; do
 	build "$arch" "$stage/restaple"
 	go run ./packaging/inventory -version "$VERSION" -sbom "$out/$name.cdx.json" \
 		-licenses "$stage/doc/THIRD_PARTY_LICENSES" "$stage/restaple"
-	# What is packed must not tell when it was.
+	# What is packed must not tell when and by whom it was.
+	chmod -R u=rwX,go=rX "$stage"
 	find "$stage" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 
 	echo "$arch: packages"

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
@@ -59,12 +60,23 @@ func (n *notifier) attach(o *agent.Options) {
 }
 
 // follow says that the daemon is ready once a's first pass is over, and then
-// how its certificates stand, until ctx is done. While the loop of a is stuck
-// it says nothing, and the watchdog bites.
-func (n *notifier) follow(ctx context.Context, a *agent.Agent) {
+// how its certificates stand, until the function it returns is called.
+func (n *notifier) follow(ctx context.Context, a *agent.Agent) (end func()) {
 	if n == nil {
-		return
+		return func() {}
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	var follower sync.WaitGroup
+	follower.Go(func() { n.watch(ctx, a) })
+	return func() {
+		cancel()
+		follower.Wait()
+	}
+}
+
+// watch is follow's goroutine. While the loop of a is stuck it says nothing,
+// and the watchdog bites.
+func (n *notifier) watch(ctx context.Context, a *agent.Agent) {
 	n.said = "first pass"
 	n.tell("STATUS=" + n.said)
 	patience := time.NewTimer(n.patience)

@@ -194,7 +194,7 @@ func TestAHangingResponderDoesNotHoldServersThatWait(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	group.Go(func() { n.follow(ctx, a) })
+	defer n.follow(ctx, a)()
 	lines := m.next("READY=1")
 	if want := "STATUS=0 fresh, 1 failing (1 pending)"; !slices.Contains(lines, want) {
 		t.Errorf("ready with %q, want %q in it", lines, want)
@@ -214,7 +214,9 @@ func TestTheWatchdogHearsNothingOfALoopThatIsStuck(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	n.follow(ctx, a)
+	end := n.follow(ctx, a)
+	<-ctx.Done()
+	end()
 	n.tell("END=1")
 	m.next("STATUS=first pass")
 	if lines := m.next(""); !slices.Equal(lines, []string{"END=1"}) {

@@ -1,0 +1,208 @@
+// Package packaging tests what is released: the packages, and the services in
+// them on a machine with systemd.
+package packaging
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"debug/buildinfo"
+	"encoding/hex"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/restaple/restaple/packaging/internal/machine"
+)
+
+// releases builds versions once, for all tests.
+type releases struct {
+	dir  string
+	once map[string]*sync.Once
+}
+
+var built = releases{once: map[string]*sync.Once{"1.2.3": {}, "1.3.0": {}}}
+
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "restaple-release-")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	built.dir = dir
+	return m.Run()
+}
+
+// release returns a directory with the files of a release.
+func release(t *testing.T, version string) string {
+	t.Helper()
+	machine.Require(t, "nfpm")
+	dir := filepath.Join(built.dir, version)
+	built.once[version].Do(func() { build(t, version, dir) })
+	return dir
+}
+
+func build(t *testing.T, version, dir string, env ...string) {
+	t.Helper()
+	cmd := exec.Command("./build.sh", "v"+version, dir)
+	cmd.Env = append(os.Environ(), env...)
+	if said, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build.sh: %v\n%s", err, said)
+	}
+}
+
+func file(t *testing.T, version, ext string) string {
+	t.Helper()
+	path := filepath.Join(release(t, version), "restaple_"+version+"_linux_"+runtime.GOARCH+ext)
+	if _, err := os.Stat(path); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// unpack returns the directory of an unpacked release archive.
+func unpack(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	archive := file(t, "1.2.3", ".tar.gz")
+	if said, err := exec.Command("tar", "-xf", archive, "-C", dir, "--strip-components=1").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	return dir
+}
+
+// TestTheSameSourceGivesTheSameBytes builds a copy of the source, at another
+// place, in another time zone and with another umask.
+func TestTheSameSourceGivesTheSameBytes(t *testing.T) {
+	first := release(t, "1.2.3")
+	root := filepath.Join(t.TempDir(), "elsewhere", "restaple")
+	if err := os.MkdirAll(filepath.Dir(root), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := exec.Command("cp", "-r", "..", root).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	if said, err := exec.Command("chmod", "-R", "go=", root).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	epoch, err := exec.Command("git", "log", "-1", "--format=%ct").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := filepath.Join(t.TempDir(), "dist")
+	cmd := exec.Command("bash", "-c", `umask 077; exec packaging/build.sh 1.2.3 "$1"`, "build", second)
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH="+strings.TrimSpace(string(epoch)), "TZ=Pacific/Auckland", "LC_ALL=C.UTF-8")
+	if said, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build.sh: %v\n%s", err, said)
+	}
+	names, err := filepath.Glob(filepath.Join(first, "*"))
+	if err != nil || len(names) != 5 {
+		t.Fatalf("got %v, %v, want four files and their checksums", names, err)
+	}
+	for _, path := range names {
+		a, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(filepath.Join(second, filepath.Base(path)))
+		if err != nil {
+			t.Error(err)
+		} else if !bytes.Equal(a, b) {
+			t.Errorf("%s is not the same twice", filepath.Base(path))
+		}
+	}
+}
+
+func TestTheProgramIsStaticAndKnowsItsVersion(t *testing.T) {
+	program := filepath.Join(unpack(t), "restaple")
+	said, err := exec.Command(program, "version").Output()
+	if err != nil || !strings.HasPrefix(string(said), "restaple 1.2.3 ") {
+		t.Errorf("restaple version: got %q, %v", said, err)
+	}
+	headers, err := exec.Command("readelf", "-l", program).CombinedOutput()
+	if err != nil {
+		t.Skipf("readelf: %v", err)
+	}
+	if strings.Contains(string(headers), "INTERP") {
+		t.Errorf("the program wants a dynamic linker:\n%s", headers)
+	}
+}
+
+func TestTheChecksumsAreRight(t *testing.T) {
+	cmd := exec.Command("sha256sum", "--check", "--strict", "SHA256SUMS")
+	cmd.Dir = release(t, "1.2.3")
+	if said, err := cmd.CombinedOutput(); err != nil || strings.Count(string(said), ": OK") != 4 {
+		t.Errorf("%v\n%s", err, said)
+	}
+}
+
+func TestTheBillOfMaterialsListsEveryModule(t *testing.T) {
+	dir := unpack(t)
+	program := filepath.Join(dir, "restaple")
+	info, err := buildinfo.ReadFile(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(file(t, "1.2.3", ".cdx.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var bill struct {
+		Metadata struct {
+			Component struct {
+				Version string
+				Hashes  []struct{ Content string }
+			}
+		}
+		Components []struct {
+			Name, Version string
+			Licenses      []struct{ License struct{ ID string } }
+		}
+	}
+	if err := json.Unmarshal(b, &bill); err != nil {
+		t.Fatal(err)
+	}
+	exe, err := os.ReadFile(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(exe)
+	main := bill.Metadata.Component
+	if main.Version != "1.2.3" || len(main.Hashes) != 1 || main.Hashes[0].Content != hex.EncodeToString(sum[:]) {
+		t.Errorf("got %+v, want version 1.2.3 and the hash %x", main, sum)
+	}
+	got := make(map[string]string)
+	for _, c := range bill.Components {
+		got[c.Name] = c.Version
+		if len(c.Licenses) == 0 || c.Licenses[0].License.ID == "" {
+			t.Errorf("%s has no licence", c.Name)
+		}
+	}
+	if want := strings.TrimPrefix(info.GoVersion, "go"); got["std"] != want {
+		t.Errorf("std: got %q, want %q", got["std"], want)
+	}
+	licenses, err := os.ReadFile(filepath.Join(dir, "doc", "THIRD_PARTY_LICENSES"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range info.Deps {
+		if got[m.Path] != m.Version {
+			t.Errorf("%s: got %q, want %q", m.Path, got[m.Path], m.Version)
+		}
+		if !strings.Contains(string(licenses), m.Path+" "+m.Version+": ") {
+			t.Errorf("no licence of %s", m.Path)
+		}
+	}
+	if len(got) != len(info.Deps)+1 {
+		t.Errorf("got %d parts, want %d modules and Go's library", len(got), len(info.Deps))
+	}
+}
