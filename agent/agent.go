@@ -135,7 +135,11 @@ func New(o Options) (*Agent, error) {
 	if a.memory, err = openMemory(o.StateDir); err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
 	}
-	if a.claims, err = openClaims(o.StateDir); err != nil {
+	claimsDir := o.StateDir
+	if o.LookOnly {
+		claimsDir = "" // nobody is asked
+	}
+	if a.claims, err = openClaims(claimsDir); err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
 	}
 	a.watch, err = watcher.New(watcher.Options{
@@ -208,6 +212,12 @@ func (a *Agent) RunOnce(ctx context.Context) ([]Certificate, error) {
 		}
 	}
 	return report, err
+}
+
+// Close lets go of what New has opened, for an agent that is never run.
+func (a *Agent) Close() {
+	a.claims.close()
+	a.issuers.close()
 }
 
 // proves reports whether any address is to be proven.

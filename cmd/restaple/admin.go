@@ -91,3 +91,6 @@ func (d *door) show(ctx context.Context, a *agent.Agent, o *opening, log *slog.L
 		<-ended
 	}
 }
+
+// close shuts the door and waits until nobody is served any more.
+func (d *door) close() { d.shut() }

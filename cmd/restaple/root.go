@@ -39,6 +39,7 @@ should be, 2 the command line or the configuration is wrong.`,
 		newLabCommand(),
 		newDemoCommand(),
 		newVersionCommand(),
+		newDocsCommand(),
 	)
 	return root
 }

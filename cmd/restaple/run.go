@@ -26,7 +26,7 @@ anything in it is wrong, all of it is said and the old one stays in force.`,
 			hup := make(chan os.Signal, 1)
 			signal.Notify(hup, syscall.SIGHUP)
 			defer signal.Stop(hup)
-			d := &daemon{flags: f, paths: paths, cmd: cmd}
+			d := &daemon{flags: f, paths: paths, cmd: cmd, notifier: newNotifier()}
 			return d.run(cmd.Context(), hup)
 		},
 	}
@@ -34,85 +34,112 @@ anything in it is wrong, all of it is said and the old one stays in force.`,
 	return cmd
 }
 
-// daemon runs one agent after another: a new one for each configuration.
+// daemon runs one agent after another: a new one for each configuration. What
+// outlives agents is beside them: the admin listener with its counters, the
+// listeners for OCSP requests, and what systemd is told.
 type daemon struct {
-	flags workFlags
-	paths []string
-	cmd   *cobra.Command
-	desk  desk
+	flags    workFlags
+	paths    []string
+	cmd      *cobra.Command
+	desk     desk
+	door     *door
+	notifier *notifier
+}
+
+// shift is an agent with all that runs beside it for as long as its
+// configuration is in force.
+type shift struct {
+	*system
+	agent   *agent.Agent
+	opening *opening
 }
 
 // build makes an agent from the configuration as it is now. It starts nothing.
-func (d *daemon) build() (*system, *agent.Agent, error) {
+func (d *daemon) build() (*shift, error) {
 	c, only, err := d.flags.load(d.paths)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	log := newLog(d.cmd.ErrOrStderr(), c.Log)
 	if err := prepareState(c, log); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	s, err := assemble(c, only, log)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	a, err := s.start()
-	if err == nil {
-		err = d.desk.open(s.answers)
+	if d.door == nil {
+		d.door = newDoor(log)
 	}
-	if err != nil {
+	d.notifier.attach(&s.options)
+	d.door.attach(&s.options)
+	next := &shift{system: s}
+	if next.opening, err = d.door.open(c.Admin); err != nil {
 		s.client.Close()
-		return nil, nil, err
+		return nil, err
 	}
-	return s, a, nil
+	if next.agent, err = s.start(); err != nil {
+		next.opening.shut()
+		s.client.Close()
+		return nil, err
+	}
+	if err = d.desk.open(s.answers); err != nil {
+		next.agent.Close()
+		next.opening.shut()
+		s.client.Close()
+		return nil, err
+	}
+	return next, nil
 }
 
 // run keeps an agent running, and replaces it when hup says so and the new
 // configuration is right in all its parts.
 func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) error {
-	s, a, err := d.build()
+	now, err := d.build()
 	if err != nil {
 		return err
 	}
 	defer d.desk.close()
-	for {
-		s.log.Info("restaple runs", "version", versionString())
-		next, nextAgent, err := d.serve(ctx, s, a, hup)
-		if err != nil || next == nil {
-			return err
-		}
-		s, a = next, nextAgent
+	defer d.door.close()
+	for now != nil && err == nil {
+		now.log.Info("restaple runs", "version", versionString())
+		now, err = d.serve(ctx, now, hup)
 	}
+	return err
 }
 
 // serve runs one agent until ctx is done or another one is ready to take its
 // place.
-func (d *daemon) serve(ctx context.Context, s *system, a *agent.Agent, hup <-chan os.Signal) (*system, *agent.Agent, error) {
-	defer s.client.Close()
-	defer d.desk.serve(s)()
+func (d *daemon) serve(ctx context.Context, now *shift, hup <-chan os.Signal) (*shift, error) {
+	defer now.client.Close()
+	defer d.desk.serve(now.system)()
 	inner, stop := context.WithCancel(ctx)
 	defer stop()
+	d.door.show(ctx, now.agent, now.opening, now.log)
+	defer d.notifier.follow(inner, now.agent)()
 	ended := make(chan error, 1)
-	go func() { ended <- a.Run(inner) }()
+	go func() { ended <- now.agent.Run(inner) }()
 	for {
 		select {
 		case err := <-ended:
 			if err == nil {
-				s.log.Info("restaple ends")
+				now.log.Info("restaple ends")
 			}
-			return nil, nil, err
+			return nil, err
 		case <-hup:
-			next, nextAgent, err := d.build()
+			d.notifier.reloading()
+			next, err := d.build()
+			d.notifier.reloaded()
 			if err != nil {
-				s.log.Error("configuration not taken, the old one stays in force", "err", err)
+				now.log.Error("configuration not taken, the old one stays in force", "err", err)
 				continue
 			}
 			stop()
 			if err := <-ended; err != nil {
-				s.log.Warn("old configuration ended", "err", err)
+				now.log.Warn("old configuration ended", "err", err)
 			}
-			s.log.Info("configuration taken")
-			return next, nextAgent, nil
+			now.log.Info("configuration taken")
+			return next, nil
 		}
 	}
 }

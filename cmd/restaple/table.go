@@ -10,28 +10,19 @@ import (
 	"time"
 
 	"github.com/restaple/restaple/agent"
+	"github.com/restaple/restaple/agent/admin"
 	"github.com/restaple/restaple/agent/answer"
 )
 
-// report is what `status -o json` and `refresh -o json` print. It is a public
-// interface: fields are added, never renamed.
+// report is what `status -o json` and `refresh -o json` print: the admin
+// listener's report, and what is only known here.
 type report struct {
-	At           time.Time           `json:"at"`
-	OK           bool                `json:"ok"`
-	Certificates []agent.Certificate `json:"certificates"`
-	Problems     []string            `json:"problems,omitempty"` // what could not be looked at
-	Answers      *answer.Counts      `json:"answers,omitempty"`  // nil: no requests are answered
+	admin.Report
+	Answers *answer.Counts `json:"answers,omitempty"` // nil: no requests are answered
 }
 
 func newReport(certs []agent.Certificate, problems []string, now time.Time) report {
-	r := report{At: now.UTC().Truncate(time.Second), OK: len(problems) == 0, Certificates: certs, Problems: problems}
-	if certs == nil {
-		r.Certificates = []agent.Certificate{}
-	}
-	for _, c := range certs {
-		r.OK = r.OK && c.OK
-	}
-	return r
+	return report{Report: admin.NewReport(certs, problems, now)}
 }
 
 // write prints the report in a format: text or json.
