@@ -1,0 +1,229 @@
+package desk
+
+import (
+	"crypto/x509"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/restaple/restaple/agent/lab"
+	"github.com/restaple/restaple/examples/internal/stage"
+)
+
+// Listen is where restaple listens in the examples' configurations.
+const Listen = "127.0.0.1:9080"
+
+// Example is a server with its configuration, and what it does with staples.
+type Example struct {
+	Programs     []string // that have to be installed
+	Certificates []stage.Certificate
+
+	// Configure puts the configuration of the server, which is to listen at
+	// one address and to ask at another, and of restaple in their places.
+	Configure func(s *stage.Stage, address, desk string)
+
+	// Serve starts the server.
+	Serve func(s *stage.Stage) *stage.Process
+
+	// Reload has the server take a certificate that was replaced.
+	Reload func(s *stage.Stage, server *stage.Process)
+
+	// Late says that the first handshakes have no staple: the server asks
+	// in the background.
+	Late bool
+
+	// Keeps says that the server asks again after minutes at the earliest,
+	// so that what changes is not seen within a test.
+	Keeps bool
+}
+
+// Prove shows what restaple promises to a server that asks.
+func (e Example) Prove(t *testing.T) {
+	t.Parallel()
+	scenes := map[string]func(*play){
+		"served": (*play).served,
+		"ended":  (*play).ended,
+	}
+	if !e.Keeps {
+		scenes["refreshed"] = (*play).refreshed
+		scenes["revoked"] = (*play).revoked
+	}
+	if e.Reload != nil {
+		scenes["renewed"] = (*play).renewed
+	}
+	for name, scene := range scenes {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			scene(&play{Stage: stage.New(t, append(e.Programs, "openssl")...), Example: e})
+		})
+	}
+}
+
+// play is one scene of an example.
+type play struct {
+	*stage.Stage
+	Example
+	address string
+	issued  []*lab.Issued // for each of the certificates
+	agent   *stage.Process
+	server  *stage.Process
+}
+
+// begin brings everything to where a machine is after it has booted.
+func (p *play) begin(w stage.Window) {
+	p.T.Helper()
+	p.Respond(w)
+	p.address = p.Address()
+	p.Configure(p.Stage, p.address, p.Address())
+	p.deploy()
+	p.start()
+	p.serve()
+}
+
+func (p *play) deploy() {
+	p.T.Helper()
+	p.issued = nil
+	for _, c := range p.Certificates {
+		key, err := lab.NewKey(c.Type)
+		if err != nil {
+			p.T.Fatal(err)
+		}
+		issued, err := p.PKI.Intermediate.Issue(lab.IssueOptions{Names: []string{stage.Name}, Key: key})
+		if err != nil {
+			p.T.Fatal(err)
+		}
+		p.Put(c, issued)
+		p.issued = append(p.issued, issued)
+	}
+}
+
+// start starts restaple, and waits until it has a staple for each certificate.
+func (p *play) start() {
+	p.T.Helper()
+	p.agent = p.Agent()
+	for _, c := range p.Certificates {
+		p.until("there is a staple for "+c.Chain, func() error {
+			_, err := os.Stat(c.Staple(p.Stage))
+			return err
+		})
+	}
+}
+
+// serve starts the server and waits until it takes connections. The first
+// handshakes that it takes have the staples, unless the example says that they
+// are late.
+func (p *play) serve() {
+	p.T.Helper()
+	p.server = p.Serve(p.Stage)
+	for i := range p.Certificates {
+		var first stage.Sight
+		p.until("the server takes connections", func() (err error) {
+			if p.server.Ended() {
+				p.T.Fatalf("the server has ended: %v", p.server.Stop())
+			}
+			first, err = p.client(i).Look()
+			return err
+		})
+		if !p.Late && !p.agent.Ended() && first.Kind != stage.Good {
+			p.T.Errorf("the first handshake with %s: got %v, want a good staple", p.Certificates[i].Chain, first)
+		}
+	}
+}
+
+// restart stops the server and starts it again.
+func (p *play) restart() {
+	p.T.Helper()
+	_ = p.server.Stop() // how it takes SIGTERM is its own affair
+	p.serve()
+}
+
+func (p *play) client(i int) stage.Client {
+	roots := x509.NewCertPool()
+	roots.AddCert(p.PKI.Root.Certificate)
+	return stage.Client{Address: p.address, Roots: roots, Type: p.Certificates[i].Type}
+}
+
+// watch watches every certificate; what it returns ends that.
+func (p *play) watch() (end func()) {
+	var all []*stage.Watch
+	for i := range p.Certificates {
+		all = append(all, p.Stage.Watch(p.client(i)))
+	}
+	return func() {
+		p.T.Helper()
+		for _, w := range all {
+			if failures := w.End(); len(failures) > 0 {
+				p.T.Errorf("%d handshakes failed, the first: %v", len(failures), failures[0])
+			}
+		}
+	}
+}
+
+// patience is how long to wait for what has to come.
+const patience = 30 * time.Second
+
+// until waits until a condition holds on what others do.
+func (p *play) until(what string, ok func() error) {
+	p.T.Helper()
+	deadline := time.After(patience)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := ok()
+		if err == nil {
+			return
+		}
+		select {
+		case <-deadline:
+			p.T.Fatalf("not within %v: %s: %v", patience, what, err)
+		case <-tick.C:
+		}
+	}
+}
+
+// see waits until clients see each newest certificate with a staple of a kind,
+// and one that is newer than given.
+func (p *play) see(kind stage.Kind, newerThan time.Time) (oldest time.Time) {
+	p.T.Helper()
+	for i, c := range p.Certificates {
+		p.until(fmt.Sprintf("%s is served with the staple %s", c.Chain, kind), func() error {
+			sight, err := p.client(i).Look()
+			switch {
+			case err != nil:
+				return err
+			case !sight.Leaf.Equal(p.issued[i].Certificate):
+				return fmt.Errorf("got %v, want another certificate", sight)
+			case sight.Kind != kind || kind == stage.Good && !sight.This.After(newerThan):
+				return fmt.Errorf("got %v, want it %s and newer than %s", sight, kind, newerThan.Format(time.TimeOnly))
+			}
+			if oldest.IsZero() || sight.This.Before(oldest) {
+				oldest = sight.This
+			}
+			return nil
+		})
+	}
+	return oldest
+}
+
+// judge has openssl say what it thinks of what is served.
+func (p *play) judge() {
+	p.T.Helper()
+	root := "/etc/judge/root.pem"
+	p.Write(root, p.PKI.Root.CertPEM(), 0o644)
+	for i, c := range p.Certificates {
+		suite := "ECDHE-ECDSA-AES128-GCM-SHA256"
+		if c.Type == lab.RSA {
+			suite = "ECDHE-RSA-AES128-GCM-SHA256"
+		}
+		said, _ := p.Run("openssl", "s_client", "-connect", p.address, "-servername", stage.Name, "-CAfile", p.Path(root),
+			"-verify_return_error", "-status", "-tls1_2", "-cipher", suite) // its exit code says less
+		for _, want := range []string{"OCSP Response Status: successful (0x0)", "Cert Status: good", "Verify return code: 0 (ok)",
+			"Serial Number: " + lab.SerialText(p.issued[i].Certificate.SerialNumber)} {
+			if !strings.Contains(said, want) {
+				p.T.Errorf("openssl s_client: got no %q in\n%s", want, said)
+			}
+		}
+	}
+}

@@ -1,0 +1,92 @@
+package desk
+
+import (
+	"time"
+
+	"github.com/restaple/restaple/examples/internal/stage"
+)
+
+// Responses that live long, that are renewed within seconds, and that end
+// within seconds.
+var (
+	long   = stage.Window{Validity: time.Hour}
+	short  = stage.Window{Validity: 30 * time.Second, Age: 10 * time.Second}
+	ending = stage.Window{Validity: 24 * time.Second, Age: 8 * time.Second}
+)
+
+// served: the staple is there in a handshake, also after the server and
+// restaple have been restarted while the CA's responder was down. Without
+// restaple there is none, and clients are served all the same.
+func (p *play) served() {
+	p.begin(long)
+	end := p.watch()
+	first := p.see(stage.Good, time.Time{})
+	p.judge()
+	end()
+
+	p.Down()
+	p.restart()
+	p.see(stage.Good, first.Add(-time.Second))
+
+	p.stop()
+	p.start()
+	p.restart()
+	p.see(stage.Good, first.Add(-time.Second))
+
+	p.stop()
+	p.restart()
+	end = p.watch()
+	p.see(stage.None, time.Time{})
+	end()
+}
+
+// stop stops restaple.
+func (p *play) stop() {
+	p.T.Helper()
+	if err := p.agent.Stop(); err != nil {
+		p.T.Errorf("restaple run: %v", err)
+	}
+}
+
+// refreshed: when restaple has a newer staple, the server serves it soon.
+func (p *play) refreshed() {
+	p.begin(short)
+	end := p.watch()
+	first := p.see(stage.Good, time.Time{})
+	p.see(stage.Good, first)
+	end()
+}
+
+// renewed: a certificate that is renewed gets its own staple.
+func (p *play) renewed() {
+	p.begin(long)
+	end := p.watch()
+	p.see(stage.Good, time.Time{})
+	p.deploy()
+	p.Reload(p.Stage, p.server)
+	p.see(stage.Good, time.Time{})
+	end()
+}
+
+// revoked: the responder says that the certificates are revoked. restaple
+// vouches for them no more.
+func (p *play) revoked() {
+	p.begin(short)
+	end := p.watch()
+	p.see(stage.Good, time.Time{})
+	for _, issued := range p.issued {
+		p.Revoke(issued)
+	}
+	p.see(stage.None, time.Time{})
+	end()
+}
+
+// ended: the responder does not come back before the staple ends.
+func (p *play) ended() {
+	p.begin(ending)
+	end := p.watch()
+	p.see(stage.Good, time.Time{})
+	p.Down()
+	p.see(stage.None, time.Time{})
+	end()
+}
