@@ -24,7 +24,8 @@ func example(certificates ...stage.Certificate) stage.Example {
 		Serve: func(s *stage.Stage) *stage.Process {
 			return s.Start("haproxy", "-W", "-f", s.Path("/etc/haproxy/haproxy.cfg"), "-p", s.Path("/run/haproxy.pid"))
 		},
-		Reload: func(_ *stage.Stage, server *stage.Process) { server.Signal(syscall.SIGUSR2) },
+		Reload:      func(_ *stage.Stage, server *stage.Process) { server.Signal(syscall.SIGUSR2) },
+		HookReloads: true,
 
 		// HAProxy takes and serves nothing that ends within 300 s.
 		Short:  stage.Window{Validity: 700 * time.Second, Age: 345 * time.Second},

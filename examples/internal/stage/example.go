@@ -27,9 +27,11 @@ type Example struct {
 	// Serve starts the server.
 	Serve func(s *Stage) *Process
 
-	// Reload is how whoever deploys a certificate tells the server. Nil: it
-	// is left to restaple's hook.
-	Reload func(s *Stage, server *Process)
+	// Reload is how whoever deploys a certificate has the server load it.
+	// Nil: it is left to restaple's hook. HookReloads says that the hook
+	// does it too, if it has something to tell: then it is left to that.
+	Reload      func(s *Stage, server *Process)
+	HookReloads bool
 
 	Short  Window // responses with a refresh within seconds, and an end a little later
 	Ending Window // responses that end within seconds

@@ -44,7 +44,7 @@ func (p *play) renewed() {
 		agent := p.Agent()
 		p.see(Good, time.Time{})
 		p.deploy(p.Short)
-		p.reload()
+		p.reload(true)
 		p.see(Good, time.Time{})
 		if err := agent.Stop(); err != nil {
 			p.T.Errorf("restaple run: %v", err)
@@ -70,11 +70,12 @@ func (p *play) renew(code int) {
 	if p.Restarts {
 		p.serve()
 	}
-	p.reload()
+	p.reload(code == 0)
 }
 
-func (p *play) reload() {
-	if p.Reload != nil {
+// reload has the server load what was deployed, unless a hook has.
+func (p *play) reload(placed bool) {
+	if p.Reload != nil && !(placed && p.HookReloads) {
 		p.Reload(p.Stage, p.server)
 	}
 }
