@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -109,9 +108,6 @@ func notifyLab(t *testing.T) (dir string, responder *lab.Responder) {
 
 func TestSystemdIsToldOfTheFirstPassReloadsAndTheStatus(t *testing.T) {
 	t.Parallel()
-	if _, wired := reflect.TypeFor[daemon]().FieldByName("systemd"); !wired {
-		t.Skip("the daemon has no notifier yet")
-	}
 	certs, responder := notifyLab(t)
 	if err := responder.SetFault("slow=1s"); err != nil {
 		t.Fatal(err)
