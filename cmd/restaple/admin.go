@@ -54,8 +54,10 @@ func (o *opening) shut() {
 	}
 }
 
-// attach has counted what an agent does that is made with o.
-func (d *door) attach(o *agent.Options) {
+// attach has counted what the agent and the hooks of s do.
+func (d *door) attach(s *system) {
+	s.ran = d.metrics.HookRan
+	o := &s.options
 	o.Asked, o.Changed = d.metrics.Asked, d.metrics.Changed
 	ready := o.Ready
 	o.Ready = func() {

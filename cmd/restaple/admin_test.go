@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -35,7 +38,7 @@ func (s *scene) underAdmin(ctx context.Context, d *door, c *config.Config) (stop
 	}
 	passed := make(chan struct{})
 	sys.options.Ready = func() { close(passed) }
-	d.attach(&sys.options)
+	d.attach(sys)
 	opened, err := d.open(c.Admin)
 	if err != nil {
 		s.t.Fatal(err)
@@ -153,5 +156,48 @@ func TestAdminThatCannotBeOpened(t *testing.T) {
 	}
 	if _, err := admin.FetchStatus(t.Context(), "unix:"+path); err != nil {
 		t.Errorf("the old listener: %v", err)
+	}
+}
+
+// TestHangupKeepsWhatWasCounted is the whole of it, in a process of its own.
+func TestHangupKeepsWhatWasCounted(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	socket := filepath.Join(s.state, "admin.sock")
+	file := filepath.Join(t.TempDir(), "restaple.yaml")
+	config := func(text string) {
+		s.write(file, fmt.Appendf(nil, `state_dir: %s
+allow: [127.0.0.0/8]
+certificates: [{paths: [%s], hooks: [{name: told, command: ["true"], delay: 0s}]}]
+admin: {listen: "unix:%s"%s}
+`, s.state, s.dir, socket, text))
+	}
+	config("")
+	p := startProcess(t, "run", "--config", file)
+	until(t, "the first staple", exists(s.cert+".ocsp"))
+	has := func(lines ...string) func() bool {
+		return func() bool {
+			text := metricsAt(t, socket)
+			return !slices.ContainsFunc(lines, func(line string) bool { return !strings.Contains(text, "\n"+line+"\n") })
+		}
+	}
+	counted := []string{`restaple_writes_total{event="placed"} 1`, `restaple_hook_runs_total{hook="told",result="success"} 1`, `restaple_ready 1`}
+	until(t, "all is counted", has(counted...))
+
+	config(", nonsense: 1")
+	p.signal(syscall.SIGHUP)
+	until(t, "the mistake shows", has(append(counted, "restaple_config_last_reload_successful 0")...))
+
+	config(", per_certificate_series: true")
+	p.signal(syscall.SIGHUP)
+	until(t, "the new configuration shows", has(append(counted, "restaple_config_last_reload_successful 1",
+		fmt.Sprintf("restaple_certificate_must_staple{path=%q,staple=%q} 0", s.cert, s.cert+".ocsp"))...))
+
+	p.signal(syscall.SIGTERM)
+	if err := p.Wait(); err != nil {
+		t.Errorf("after SIGTERM: %v, want a clean end", err)
+	}
+	if exists(socket)() {
+		t.Error("the socket is left")
 	}
 }

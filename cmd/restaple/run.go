@@ -72,7 +72,7 @@ func (d *daemon) build() (*shift, error) {
 		d.door = newDoor(log)
 	}
 	d.notifier.attach(&s.options)
-	d.door.attach(&s.options)
+	d.door.attach(s)
 	next := &shift{system: s}
 	if next.opening, err = d.door.open(c.Admin); err != nil {
 		s.client.Close()
@@ -99,6 +99,7 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) error {
 	if err != nil {
 		return err
 	}
+	d.door.metrics.ConfigTaken(nil)
 	defer d.desk.close()
 	defer d.door.close()
 	for now != nil && err == nil {
@@ -129,7 +130,9 @@ func (d *daemon) serve(ctx context.Context, now *shift, hup <-chan os.Signal) (*
 		case <-hup:
 			d.notifier.reloading()
 			next, err := d.build()
+			d.door.metrics.ConfigTaken(err)
 			d.notifier.reloaded()
+			d.door.metrics.ConfigTaken(err)
 			if err != nil {
 				now.log.Error("configuration not taken, the old one stays in force", "err", err)
 				continue

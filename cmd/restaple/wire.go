@@ -8,6 +8,7 @@ import (
 	"os/user"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/restaple/restaple/agent"
 	"github.com/restaple/restaple/agent/config"
@@ -24,9 +25,12 @@ type system struct {
 	options agent.Options
 	client  *responder.Client
 	log     *slog.Logger
-	loader  *chain.Loader // for hooks that read staples again
-	agent   *agent.Agent  // once it is made
-	answers *answers      // nil: no requests are answered
+	loader  *chain.Loader                                    // for hooks that read staples again
+	agent   *agent.Agent                                     // once it is made
+	hookRan func(name string, err error, took time.Duration) // counts; may be nil
+	answers *answers                                         // nil: no requests are answered
+
+	ran func(hook string, err error, took time.Duration) // told of each run of a hook; may be nil
 }
 
 // start makes the agent.

@@ -107,7 +107,10 @@ func (s *system) queueOf(h *config.Hook, action hooks.Action, stateDir string, l
 	for _, e := range h.On {
 		o.Events = append(o.Events, hooks.Event(e))
 	}
-	o.Result = func(err error, _ time.Duration) {
+	o.Result = func(err error, took time.Duration) {
+		if s.ran != nil {
+			s.ran(h.Name, err, took)
+		}
 		if err == nil && s.agent != nil {
 			s.agent.ProveSoon()
 		}
