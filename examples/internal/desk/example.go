@@ -37,6 +37,14 @@ type Example struct {
 	// Keeps says that the server asks again after minutes at the earliest,
 	// so that what changes is not seen within a test.
 	Keeps bool
+
+	// Stores says that the server keeps staples on disk: it has them
+	// without restaple, too.
+	Stores bool
+
+	// Overstays says that the server goes on serving a staple that has
+	// ended, whatever restaple answers.
+	Overstays bool
 }
 
 // Prove shows what restaple promises to a server that asks.
@@ -44,7 +52,9 @@ func (e Example) Prove(t *testing.T) {
 	t.Parallel()
 	scenes := map[string]func(*play){
 		"served": (*play).served,
-		"ended":  (*play).ended,
+	}
+	if !e.Overstays {
+		scenes["ended"] = (*play).ended
 	}
 	if !e.Keeps {
 		scenes["refreshed"] = (*play).refreshed
@@ -74,12 +84,18 @@ type play struct {
 // begin brings everything to where a machine is after it has booted.
 func (p *play) begin(w stage.Window) {
 	p.T.Helper()
+	p.prepare(w)
+	p.serve()
+}
+
+// prepare starts restaple, and not yet the server.
+func (p *play) prepare(w stage.Window) {
+	p.T.Helper()
 	p.Respond(w)
 	p.address = p.Address()
 	p.Configure(p.Stage, p.address, p.Address())
 	p.deploy()
 	p.start()
-	p.serve()
 }
 
 func (p *play) deploy() {

@@ -14,17 +14,19 @@ var (
 	ending = stage.Window{Validity: 24 * time.Second, Age: 8 * time.Second}
 )
 
-// served: the staple is there in a handshake, also after the server and
-// restaple have been restarted while the CA's responder was down. Without
-// restaple there is none, and clients are served all the same.
+// served: the staple is there in a handshake, though the CA's responder is
+// down since before the server has started, and also after the server and
+// restaple have been restarted. Without restaple clients are served all the
+// same.
 func (p *play) served() {
-	p.begin(long)
+	p.prepare(long)
+	p.Down()
+	p.serve()
 	end := p.watch()
 	first := p.see(stage.Good, time.Time{})
 	p.judge()
 	end()
 
-	p.Down()
 	p.restart()
 	p.see(stage.Good, first.Add(-time.Second))
 
@@ -36,7 +38,11 @@ func (p *play) served() {
 	p.stop()
 	p.restart()
 	end = p.watch()
-	p.see(stage.None, time.Time{})
+	if p.Stores {
+		p.see(stage.Good, first.Add(-time.Second))
+	} else {
+		p.see(stage.None, time.Time{})
+	}
 	end()
 }
 
