@@ -25,7 +25,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"hooks/haproxy":   {"hooks"},
 		"agent": {"agent/profile", "agent/responder", "agent/schedule", "agent/staple", "agent/prove",
 			"hooks", "watcher", "watcher/chain", "writer"},
-		"agent/admin":  {"agent", "agent/responder", "hooks"},
+		"agent/admin":  {"agent", "agent/prove", "agent/responder", "hooks"},
 		"agent/answer": {"agent", "agent/responder", "agent/schedule", "agent/staple", "watcher", "watcher/chain", "writer"},
 	}
 	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, module+"...").Output()

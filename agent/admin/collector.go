@@ -18,6 +18,7 @@ type collector struct {
 	certificates, failing, budget, problems, polling, ready *prometheus.Desc
 	up, inFlight, limit, queued                             *prometheus.Desc
 	hookPending, hookFailing, hookDelivered                 *prometheus.Desc
+	served                                                  *prometheus.Desc
 	thisUpdate, nextUpdate, expiry, state, must, meaning    *prometheus.Desc
 }
 
@@ -43,6 +44,8 @@ func newCollector(s *Server) *collector {
 		hookFailing:   desc("hook_failing", "1 if the last run of the hook has failed.", "hook"),
 		hookDelivered: desc("hook_last_success_timestamp_seconds", "When the hook last succeeded.", "hook"),
 
+		served: desc("served_matches_disk", "1 if the last handshake with the address showed what is on disk.", "address", "result"),
+
 		thisUpdate: desc("staple_this_update_timestamp_seconds", "thisUpdate of the staple in place.", "path", "staple"),
 		nextUpdate: desc("staple_next_update_timestamp_seconds", "nextUpdate of the staple in place.", "path", "staple"),
 		expiry:     desc("staple_expiry_timestamp_seconds", "When the staple in place really ends: with nextUpdate, its signer or the certificate.", "path", "staple"),
@@ -56,7 +59,7 @@ func newCollector(s *Server) *collector {
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.certificates, c.failing, c.budget, c.problems, c.polling, c.ready, c.up, c.inFlight, c.limit, c.queued,
-		c.hookPending, c.hookFailing, c.hookDelivered,
+		c.hookPending, c.hookFailing, c.hookDelivered, c.served,
 		c.thisUpdate, c.nextUpdate, c.expiry, c.state, c.must, c.meaning,
 	} {
 		ch <- d
@@ -98,6 +101,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		if !h.DeliveredAt.IsZero() {
 			gauge(c.hookDelivered, seconds(h.DeliveredAt), h.Name)
 		}
+	}
+	for _, f := range s.proofs {
+		gauge(c.served, number(f.Same), f.Address.String(), string(f.Result))
 	}
 	if c.server.perCertificate.Load() {
 		perCertificate(c, s.certs, gauge)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/restaple/restaple/agent"
+	"github.com/restaple/restaple/agent/prove"
 	"github.com/restaple/restaple/agent/responder"
 	"github.com/restaple/restaple/hooks"
 )
@@ -50,7 +51,13 @@ func (s *scene) Certificates(ctx context.Context) []agent.Certificate {
 func (s *scene) Responders() []responder.LaneState { return s.lanes }
 func (s *scene) Problems() []string                { return s.problems }
 func (s *scene) Hooks() []hooks.QueueState         { return s.hooks }
-func (s *scene) Polling() (bool, string)           { return s.polling != "", s.polling }
+func (s *scene) Proofs() []prove.Finding {
+	return []prove.Finding{
+		{Address: prove.Address{HostPort: "www.example:443"}, Result: prove.Proven, Same: true},
+		{Address: prove.Address{HostPort: "old.example:443"}, Result: prove.OlderServed},
+	}
+}
+func (s *scene) Polling() (bool, string) { return s.polling != "", s.polling }
 
 func (s *scene) Tally(ctx context.Context) (agent.Tally, bool) {
 	if s.hangs {

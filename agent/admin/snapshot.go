@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/restaple/restaple/agent"
+	"github.com/restaple/restaple/agent/prove"
 	"github.com/restaple/restaple/agent/responder"
 	"github.com/restaple/restaple/hooks"
 )
@@ -34,6 +35,7 @@ type snapshot struct {
 	problems []string
 	lanes    []responder.LaneState
 	hooks    []hooks.QueueState
+	proofs   []prove.Finding
 	polling  bool
 	why      string // it polls
 	states   map[agent.State]int
@@ -93,7 +95,7 @@ func (s *snapshots) get(ctx context.Context) (*snapshot, error) {
 	now := time.Now()
 	made := summarize(certs, now)
 	made.problems = src.Problems()
-	made.lanes, made.hooks = src.Responders(), src.Hooks()
+	made.lanes, made.hooks, made.proofs = src.Responders(), src.Hooks(), src.Proofs()
 	made.polling, made.why = src.Polling()
 	s.mu.Lock()
 	defer s.mu.Unlock()

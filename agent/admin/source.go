@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/restaple/restaple/agent"
+	"github.com/restaple/restaple/agent/prove"
 	"github.com/restaple/restaple/agent/responder"
 	"github.com/restaple/restaple/hooks"
 )
@@ -15,6 +16,7 @@ type Source interface {
 	Problems() []string
 	Responders() []responder.LaneState
 	Hooks() []hooks.QueueState
+	Proofs() []prove.Finding
 
 	// Polling says whether directories are looked at from time to time
 	// because the kernel will not watch them, and why.

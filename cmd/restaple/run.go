@@ -132,7 +132,6 @@ func (d *daemon) serve(ctx context.Context, now *shift, hup <-chan os.Signal) (*
 			next, err := d.build()
 			d.door.metrics.ConfigTaken(err)
 			d.notifier.reloaded()
-			d.door.metrics.ConfigTaken(err)
 			if err != nil {
 				now.log.Error("configuration not taken, the old one stays in force", "err", err)
 				continue

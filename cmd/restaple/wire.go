@@ -27,7 +27,6 @@ type system struct {
 	log     *slog.Logger
 	loader  *chain.Loader                                    // for hooks that read staples again
 	agent   *agent.Agent                                     // once it is made
-	hookRan func(name string, err error, took time.Duration) // counts; may be nil
 	answers *answers                                         // nil: no requests are answered
 
 	ran func(hook string, err error, took time.Duration) // told of each run of a hook; may be nil
