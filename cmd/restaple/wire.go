@@ -25,9 +25,9 @@ type system struct {
 	options agent.Options
 	client  *responder.Client
 	log     *slog.Logger
-	loader  *chain.Loader                                    // for hooks that read staples again
-	agent   *agent.Agent                                     // once it is made
-	answers *answers                                         // nil: no requests are answered
+	loader  *chain.Loader // for hooks that read staples again
+	agent   *agent.Agent  // once it is made
+	answers *answers      // nil: no requests are answered
 
 	ran func(hook string, err error, took time.Duration) // told of each run of a hook; may be nil
 }
