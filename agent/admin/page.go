@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/restaple/restaple/agent"
+	"github.com/restaple/restaple/agent/prove"
 )
 
 // mostRows is how many certificates a page lists: what a browser can still
@@ -26,6 +27,7 @@ type page struct {
 	States     []stateCount
 	Responders []lane
 	Hooks      []hook
+	Served     []served
 	Rows       []row
 	Total      int // certificates
 	Failing    int
@@ -52,6 +54,11 @@ type hook struct {
 	Hook
 	Mark mark
 	Said string // how it stands, in words
+}
+
+type served struct {
+	Served
+	Mark mark
 }
 
 var pageTemplate = template.Must(template.New("page.html").
@@ -97,6 +104,16 @@ func newPage(s *snapshot, query, state string) *page {
 	}
 	for _, h := range s.hooks {
 		p.Hooks = append(p.Hooks, describeHook(hookOf(h), s.at))
+	}
+	for _, f := range s.proofs {
+		x := served{servedOf(f), markBad}
+		switch {
+		case f.Same && f.OK():
+			x.Mark = markGood
+		case f.Same, f.Result == prove.Unreachable:
+			x.Mark = markWarn
+		}
+		p.Served = append(p.Served, x)
 	}
 	match := matcher(query, state)
 	var found []*agent.Certificate

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/restaple/restaple/agent"
+	"github.com/restaple/restaple/agent/prove"
 	"github.com/restaple/restaple/agent/responder"
 	"github.com/restaple/restaple/hooks"
 )
@@ -19,6 +20,7 @@ type Report struct {
 	// What only a running agent knows.
 	Responders []responder.LaneState `json:"responders,omitempty"`
 	Hooks      []Hook                `json:"hooks,omitempty"`
+	Served     []Served              `json:"served,omitempty"`
 	Polling    string                `json:"polling,omitempty"` // why directories are not watched
 }
 
@@ -33,6 +35,14 @@ type Hook struct {
 	RetryAt     time.Time `json:"retry_at,omitzero"`
 }
 
+// Served is what the last handshake with a server has shown.
+type Served struct {
+	Address string       `json:"address"`
+	Result  prove.Result `json:"result"`
+	Same    bool         `json:"same"`             // as on disk
+	Detail  string       `json:"detail,omitempty"` // for people
+}
+
 // NewReport says how certificates stand at now, and what could not be looked
 // at.
 func NewReport(certs []agent.Certificate, problems []string, now time.Time) Report {
@@ -44,6 +54,10 @@ func NewReport(certs []agent.Certificate, problems []string, now time.Time) Repo
 		r.OK = r.OK && certs[i].OK
 	}
 	return r
+}
+
+func servedOf(f prove.Finding) Served {
+	return Served{Address: f.Address.String(), Result: f.Result, Same: f.Same, Detail: f.Detail}
 }
 
 func hookOf(s hooks.QueueState) Hook {

@@ -25,6 +25,7 @@ type scene struct {
 	certs    []agent.Certificate
 	lanes    []responder.LaneState
 	hooks    []hooks.QueueState
+	proofs   []prove.Finding
 	problems []string
 	polling  string
 	takes    time.Duration // to answer
@@ -52,10 +53,7 @@ func (s *scene) Responders() []responder.LaneState { return s.lanes }
 func (s *scene) Problems() []string                { return s.problems }
 func (s *scene) Hooks() []hooks.QueueState         { return s.hooks }
 func (s *scene) Proofs() []prove.Finding {
-	return []prove.Finding{
-		{Address: prove.Address{HostPort: "www.example:443"}, Result: prove.Proven, Same: true},
-		{Address: prove.Address{HostPort: "old.example:443"}, Result: prove.OlderServed},
-	}
+	return s.proofs
 }
 func (s *scene) Polling() (bool, string) { return s.polling != "", s.polling }
 
@@ -139,6 +137,11 @@ func everyState(now time.Time) *scene {
 		{Name: "nginx", Pending: 3, Attempts: 2, Err: errors.New("exit status 1: nginx: [emerg] cannot load certificate"), RetryAt: now.Add(time.Minute), DeliveredAt: now.Add(-48 * time.Hour)},
 		{Name: "audit", Pending: 1},
 		{Name: "page"},
+	}
+	s.proofs = []prove.Finding{
+		{Address: prove.Address{HostPort: "www.example:443"}, Result: prove.Proven, Same: true, Detail: "until tomorrow"},
+		{Address: prove.Address{HostPort: "old.example:443"}, Result: prove.OlderServed, Detail: "the server has not reloaded"},
+		{Address: prove.Address{HostPort: "mx.example:25", StartTLS: "smtp"}, Result: prove.Unreachable, Detail: "connection refused"},
 	}
 	return s
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/restaple/restaple/agent"
+	"github.com/restaple/restaple/agent/prove"
 )
 
 // get returns the status and the body of an answer.
@@ -114,7 +115,7 @@ func TestStatusIsAReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(got.Certificates) != len(src.certs) || got.OK || len(got.Responders) != len(src.lanes) ||
-		len(got.Hooks) != len(src.hooks) || got.Polling != src.polling || !slices.Equal(got.Problems, src.problems) {
+		len(got.Hooks) != len(src.hooks) || len(got.Served) != len(src.proofs) || got.Served[1].Result != prove.OlderServed || got.Polling != src.polling || !slices.Equal(got.Problems, src.problems) {
 		t.Errorf("report lacks something:\n%s", body)
 	}
 	if i := slices.IndexFunc(got.Hooks, func(h Hook) bool { return h.Name == "nginx" }); i < 0 ||

@@ -131,6 +131,9 @@ func (s *snapshot) report() Report {
 	for _, h := range s.hooks {
 		r.Hooks = append(r.Hooks, hookOf(h))
 	}
+	for _, f := range s.proofs {
+		r.Served = append(r.Served, servedOf(f))
+	}
 	if s.polling {
 		r.Polling = s.why
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/restaple/restaple/agent"
 	"github.com/restaple/restaple/agent/admin"
+	"github.com/restaple/restaple/agent/prove"
 	"github.com/restaple/restaple/agent/responder"
 	"github.com/restaple/restaple/hooks"
 )
@@ -32,6 +33,9 @@ func (everything) Responders() []responder.LaneState {
 }
 func (everything) Hooks() []hooks.QueueState {
 	return []hooks.QueueState{{Name: "nginx", DeliveredAt: time.Now()}}
+}
+func (everything) Proofs() []prove.Finding {
+	return []prove.Finding{{Address: prove.Address{HostPort: "www.example:443"}, Result: prove.Proven, Same: true}}
 }
 func (everything) Polling() (bool, string) { return false, "" }
 
