@@ -63,12 +63,14 @@ func (p *play) refreshed() {
 	end()
 }
 
-// renewed: a certificate that is renewed gets its own staple.
+// renewed: a certificate that is renewed gets its own staple, if the deploy
+// hook lets restaple have it before the server asks.
 func (p *play) renewed() {
 	p.begin(long)
 	end := p.watch()
 	p.see(stage.Good, time.Time{})
 	p.deploy()
+	p.Refresh(0)
 	p.Reload(p.Stage, p.server)
 	p.see(stage.Good, time.Time{})
 	end()

@@ -1,0 +1,55 @@
+package nginxdualcert
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/restaple/restaple/agent/lab"
+	"github.com/restaple/restaple/examples/internal/desk"
+	"github.com/restaple/restaple/examples/internal/stage"
+)
+
+func TestMain(m *testing.M) { stage.Main(m) }
+
+func TestNginxWithTwoCertificates(t *testing.T) {
+	certificate := func(kind lab.KeyType, name string) stage.Certificate {
+		return stage.Certificate{
+			Type: kind, Chain: "/etc/nginx/tls/" + name + ".pem", Key: "/etc/nginx/tls/" + name + ".key",
+			Staple: func(s *stage.Stage) string { return s.Path("/var/lib/restaple/staples/" + name + ".ocsp") },
+		}
+	}
+	desk.Example{
+		Programs:     []string{"nginx"},
+		Certificates: []stage.Certificate{certificate(lab.RSA, "rsa"), certificate(lab.ECDSA, "ecdsa")},
+		Configure: func(s *stage.Stage, address, listen string) {
+			s.Install("nginx.conf", "/etc/nginx/nginx.conf",
+				"listen 443 ssl", "listen "+address+" ssl", desk.Listen, listen,
+				"worker_processes auto", "worker_processes 1") // each asks for itself
+			s.InstallRestaple(desk.Listen, listen)
+			prepare(s)
+		},
+		Serve: func(s *stage.Stage) *stage.Process {
+			return s.Start("nginx", "-c", s.Path("/etc/nginx/nginx.conf"), "-g", "daemon off;")
+		},
+		Reload: func(s *stage.Stage, _ *stage.Process) {
+			if said, code := s.Run("nginx", "-c", s.Path("/etc/nginx/nginx.conf"), "-s", "reload"); code != 0 {
+				s.T.Fatalf("nginx -s reload: exit code %d\n%s", code, said)
+			}
+		},
+		Late:  true,
+		Keeps: true,
+	}.Prove(t)
+}
+
+// prepare makes the directories that Debian's package has made, and has nginx
+// not use those of the machine.
+func prepare(s *stage.Stage) {
+	s.Dir("/run")
+	s.Dir("/var/log/nginx")
+	s.Dir("/var/lib/nginx")
+	var temp string
+	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
+		temp += fmt.Sprintf("%s_temp_path %s;\n", kind, s.Path("/var/lib/nginx/"+kind))
+	}
+	s.Write("/etc/nginx/conf.d/temp.conf", []byte(temp), 0o644)
+}
