@@ -55,7 +55,7 @@ func (m Machine) Run(t *testing.T, script string) string {
 		}
 	}
 	for name, from := range m.Files {
-		if said, err := exec.Command("cp", "-r", from, filepath.Join(payload, name)).CombinedOutput(); err != nil {
+		if said, err := exec.Command("cp", "-a", from, filepath.Join(payload, name)).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, said)
 		}
 	}
