@@ -3,6 +3,7 @@ package nginx
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -96,11 +97,11 @@ func prepare(s *stage.Stage) {
 	s.Dir("/var/log/nginx")
 	s.Dir("/var/lib/nginx")
 	s.Dir("/etc/nginx/staple.d")
-	var temp string
+	var temp strings.Builder
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
-		temp += fmt.Sprintf("%s_temp_path %s;\n", kind, s.Path("/var/lib/nginx/"+kind))
+		fmt.Fprintf(&temp, "%s_temp_path %s;\n", kind, s.Path("/var/lib/nginx/"+kind))
 	}
-	s.Write("/etc/nginx/conf.d/temp.conf", []byte(temp), 0o644)
+	s.Write("/etc/nginx/conf.d/temp.conf", []byte(temp.String()), 0o644)
 }
 
 func serve(s *stage.Stage) *stage.Process {

@@ -3,6 +3,7 @@ package trafficserver
 import (
 	"fmt"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -46,7 +47,7 @@ func TestTrafficServer(t *testing.T) {
 // layOut makes what Debian's package has made, and has Traffic Server's
 // programs use it.
 func layOut(s *stage.Stage) {
-	var layout string
+	var layout strings.Builder
 	for _, dir := range []struct{ name, path string }{
 		{"sysconfdir", "/etc/trafficserver"},
 		{"logdir", "/var/log/trafficserver"},
@@ -56,10 +57,10 @@ func layOut(s *stage.Stage) {
 	} {
 		s.Dir(dir.path)
 		s.Give(dir.path, owner)
-		layout += fmt.Sprintf("%s: %s\n", dir.name, s.Path(dir.path))
+		fmt.Fprintf(&layout, "%s: %s\n", dir.name, s.Path(dir.path))
 	}
 	s.Write("/runroot.yaml", []byte("prefix: /usr\nexec_prefix: /usr\nbindir: /usr/bin\nsbindir: /usr/sbin\n"+
-		"libdir: /usr/lib/trafficserver\nlibexecdir: /usr/lib/trafficserver/modules\n"+layout), 0o644)
+		"libdir: /usr/lib/trafficserver\nlibexecdir: /usr/lib/trafficserver/modules\n"+layout.String()), 0o644)
 	s.Write("/etc/trafficserver/storage.config", []byte(s.Path("/var/cache/trafficserver")+" 32M\n"), 0o644)
 	s.Env = append(s.Env, "TS_RUNROOT="+s.Path("/runroot.yaml"))
 }

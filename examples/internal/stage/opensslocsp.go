@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -46,12 +47,12 @@ const indexTime = "060102150405Z"
 func (p *play) openSSLOCSP(status, revoked string) *Process {
 	p.T.Helper()
 	const dir = "/etc/ca"
-	var index string
+	var index strings.Builder
 	for _, i := range p.issued {
-		index += fmt.Sprintf("%s\t%s\t%s\t%s\tunknown\t/CN=%s\n", status, i.Certificate.NotAfter.UTC().Format(indexTime),
+		fmt.Fprintf(&index, "%s\t%s\t%s\t%s\tunknown\t/CN=%s\n", status, i.Certificate.NotAfter.UTC().Format(indexTime),
 			revoked, lab.SerialText(i.Certificate.SerialNumber), Name)
 	}
-	p.Write(dir+"/index.txt", []byte(index), 0o644)
+	p.Write(dir+"/index.txt", []byte(index.String()), 0o644)
 	key, err := p.delegate.KeyPEM()
 	if err != nil {
 		p.T.Fatal(err)
