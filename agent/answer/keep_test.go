@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"math/big"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,7 +29,7 @@ func (w *world) forIssuer(o *answer.Options) {
 		w.Fatal(err)
 	}
 	o.ForIssuers = true
-	o.Issuers = []answer.Issuer{{Issuer: issuer, Responder: w.caURL}}
+	o.Issuers = []answer.Issuer{{Issuer: issuer, Responders: []string{w.caURL}}}
 }
 
 // kept lists the files that are kept.
@@ -384,6 +385,22 @@ func TestTwoWithOneDirectoryAskOnce(t *testing.T) {
 	if !bytes.Equal(first.body, second.body) || w.questions() != 1 {
 		t.Errorf("the CA was asked %d times", w.questions())
 	}
+}
+
+func TestTheNextResponderIsAskedWhenOneHasNoAnswer(t *testing.T) {
+	w := newWorld(t)
+	nobody, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody.Close()
+	w.serve(func(o *answer.Options) {
+		w.forIssuer(o)
+		o.Issuers[0].Responders = []string{"http://" + nobody.Addr().String(), w.caURL}
+	})
+	leaf := w.issue()
+	w.good(w.post(w.request(leaf, crypto.SHA1)), leaf, crypto.SHA1)
+	w.counts(answer.Counts{Misses: 1, Upstream: 2, Kept: 1})
 }
 
 func TestWithoutADirectoryMemoryHasToDo(t *testing.T) {

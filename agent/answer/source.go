@@ -11,8 +11,8 @@ import (
 // Issuer is a CA whose certificates are answered for although none of them is
 // looked after.
 type Issuer struct {
-	Issuer    *chain.Issuer
-	Responder string // URL
+	Issuer     *chain.Issuer
+	Responders []string // URLs, in the order in which they are asked
 }
 
 // source is an issuer and who is asked about what it has issued.
@@ -37,7 +37,7 @@ func keyOf(i *chain.Issuer) (k issuerKey) {
 func named(issuers []Issuer) map[string]*source {
 	by := make(map[string]*source)
 	for _, i := range issuers {
-		s := &source{issuer: i.Issuer, responders: []string{i.Responder}, configured: true}
+		s := &source{issuer: i.Issuer, responders: i.Responders, configured: true}
 		for _, h := range []crypto.Hash{crypto.SHA1, crypto.SHA256} {
 			name, key, _ := i.Issuer.IDHashes(h) // both are always there
 			by[string(name)+string(key)] = s

@@ -23,8 +23,8 @@ const (
 
 // Issuer is a CA whose certificates are answered for.
 type Issuer struct {
-	Certificate string // file
-	Responder   string // URL
+	Certificate string   // file
+	Responders  []string // URLs, in the order in which they are asked
 }
 
 // answerKeys are the keys at the top that are about answering. Check is to be
@@ -39,7 +39,7 @@ func answerKeys(a *Answer) (keys []key, check func()) {
 	}
 	var issuers *value
 	keys = []key{
-		{"listen", into(&a.Listen, value.listenAll)},
+		{"listen", into(&a.Listen, oneOrList(value.listenLocally))},
 		{"answer_for", noted(into(&a.For, oneOf(ForCertificates, ForIssuers)))},
 		{"answer_rate", noted(into(&a.Rate, value.rate))},
 		{"issuers", noted(func(v value) { listInto(&a.Issuers, value.issuer)(v); issuers = &v })},
@@ -56,14 +56,16 @@ func answerKeys(a *Answer) (keys []key, check func()) {
 	}
 }
 
-// listenAll is one place to listen at, or a list of them.
-func (v value) listenAll() ([]string, bool) {
-	if v.node.Kind == yaml.SequenceNode {
-		all := filledList(v, value.listenLocally)
-		return all, len(all) > 0
+// oneOrList returns a reader of one value, or a list of them.
+func oneOrList[T any](read func(value) (T, bool)) func(value) ([]T, bool) {
+	return func(v value) ([]T, bool) {
+		if v.node.Kind == yaml.SequenceNode {
+			all := filledList(v, read)
+			return all, len(all) > 0
+		}
+		one, ok := read(v)
+		return []T{one}, ok
 	}
-	one, ok := v.listenLocally()
-	return []string{one}, ok
 }
 
 // listenLocally is a place to listen at, where no host means this one: whoever
@@ -86,7 +88,7 @@ func (v value) issuer() (one Issuer, ok bool) {
 	before := len(v.r.problems)
 	g := v.keys(
 		key{"certificate", into(&one.Certificate, value.filePath)},
-		key{"responder", into(&one.Responder, value.webURL)},
+		key{"responder", into(&one.Responders, oneOrList(value.webURL))},
 	)
 	v.need(g, "certificate")
 	v.need(g, "responder")

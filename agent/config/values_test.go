@@ -55,7 +55,8 @@ func TestValuesAreReadAsTheyAreMeant(t *testing.T) {
 		{"a port of this host", "listen: 9080", func(c *Config) any { return c.Answer.Listen[0] }, "127.0.0.1:9080"},
 		{"no host is this one", "listen: ':9080'", func(c *Config) any { return c.Answer.Listen[0] }, "127.0.0.1:9080"},
 		{"everywhere by choice", "listen: ['0.0.0.0:9080', 'unix:/run/x']", func(c *Config) any { return strings.Join(c.Answer.Listen, " ") }, "0.0.0.0:9080 unix:/run/x"},
-		{"issuers", "listen: 80\nanswer_for: issuers\nissuers: [{certificate: /ca.pem, responder: 'http://x/'}]", func(c *Config) any { return c.Answer.Issuers[0] }, Issuer{"/ca.pem", "http://x/"}},
+		{"issuers", "listen: 80\nanswer_for: issuers\nissuers: [{certificate: /ca.pem, responder: 'http://x/'}]", func(c *Config) any { return c.Answer.Issuers[0] }, Issuer{"/ca.pem", []string{"http://x/"}}},
+		{"issuer with two responders", "listen: 80\nanswer_for: issuers\nissuers: [{certificate: /ca.pem, responder: ['http://x/', 'http://y/']}]", func(c *Config) any { return strings.Join(c.Answer.Issuers[0].Responders, " ") }, "http://x/ http://y/"},
 
 		{"nothing but paths", "certificates: [{paths: [/x]}]", func(c *Config) any { return *c.Certificates[0] },
 			Certificates{Paths: []string{"/x"}, Server: "generic", OnRevoked: "withdraw", OnUnknown: "keep"}},

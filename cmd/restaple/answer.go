@@ -45,7 +45,7 @@ func (s *system) newAnswers(c *config.Config) error {
 		if err != nil {
 			return fmt.Errorf("issuer %s: %w", i.Certificate, err)
 		}
-		o.Issuers = append(o.Issuers, answer.Issuer{Issuer: issuer, Responder: i.Responder})
+		o.Issuers = append(o.Issuers, answer.Issuer{Issuer: issuer, Responders: i.Responders})
 	}
 	index := agent.NewIndex()
 	o.Certificates = index
