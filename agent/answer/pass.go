@@ -22,13 +22,25 @@ func (k *keeper) pass(ctx context.Context, q *request, s *source, remote string,
 		return nil, tryLater
 	}
 	k.counters.passed.Add(1)
+	defer k.touchDown()
 	ctx, cancel := context.WithTimeout(ctx, waitTime)
 	defer cancel()
-	done := make(chan result, 1)
-	url, configured, _ := k.direct(s, 0)
+	r := result{err: errNobody}
+	for i := 0; i < len(s.responders) && r.err != nil && ctx.Err() == nil; i++ {
+		r = k.passTo(ctx, i, q, s, der)
+	}
+	if r.err != nil {
+		return nil, statusOf(r.err)
+	}
+	return r.page, 0
+}
+
+// passTo hands a request on to one responder of an issuer.
+func (k *keeper) passTo(ctx context.Context, i int, q *request, s *source, der []byte) result {
+	url, configured, _ := k.direct(s, i)
 	host := responder.Host(url)
+	done := make(chan result, 1)
 	k.lanes.Submit(host, time.Time{}, func(jobCtx context.Context) responder.Verdict {
-		defer k.touchDown()
 		if ctx.Err() != nil {
 			return responder.LaneNeutral // nobody waits any more
 		}
@@ -42,12 +54,9 @@ func (k *keeper) pass(ctx context.Context, q *request, s *source, remote string,
 	})
 	select {
 	case r := <-done:
-		if r.err != nil {
-			return nil, statusOf(r.err)
-		}
-		return r.page, 0
+		return r
 	case <-ctx.Done():
-		return nil, tryLater
+		return result{err: errNobody}
 	}
 }
 

@@ -70,6 +70,7 @@ func (q *question) once(ctx context.Context, client *responder.Client, v *staple
 
 var (
 	errOtherRequest = errors.New("the nonce is another one: an answer to another request")
+	errNobody       = errors.New("no responder has answered in time")
 	errOtherHash    = errors.New("the answer names the certificate by another hash than it was asked about")
 )
 
