@@ -106,6 +106,7 @@ type Hook struct {
 	Signal  *Signal
 	Webhook *Webhook
 	HAProxy *HAProxy
+	Running []string      // pid files or sockets: without a live server behind one of them there is nobody to tell
 	On      []string      // events; nil: the hook's default
 	Delay   time.Duration // of quiet before it is told; 0: none
 	Timeout time.Duration // of one attempt

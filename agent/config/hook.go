@@ -22,6 +22,7 @@ func (v value) hook() (*Hook, bool) {
 		key{"signal", into(&h.Signal, value.signal)},
 		key{"webhook", into(&h.Webhook, value.webhook)},
 		key{"haproxy", into(&h.HAProxy, value.haproxy)},
+		key{"running", listInto(&h.Running, value.filePath)},
 		key{"on", listInto(&h.On, oneOf(events...))},
 		key{"delay", into(&h.Delay, value.pause)},
 		key{"timeout", into(&h.Timeout, value.limit)},

@@ -7,6 +7,9 @@ import (
 )
 
 const (
+	// quickStep is by how much a good answer raises the limit at first: with
+	// 3, each round of answers makes it four times as large.
+	quickStep = 3
 	// silentStreak is after how many jobs without an answer in a row a
 	// responder counts as down; a failing probe alone tells it, too.
 	silentStreak = 6
@@ -118,7 +121,11 @@ func (n *lane) finish(v Verdict, turn int, now time.Time) (revived bool) {
 // too much the last time, or to the maximum; slowly after that.
 func (n *lane) grow() {
 	n.earned++
-	if n.limit < n.max && (n.limit < n.target || n.earned >= n.limit) {
+	switch {
+	case n.limit < n.target:
+		n.limit = min(n.limit+quickStep, n.target)
+		n.earned = 0
+	case n.limit < n.max && n.earned >= n.limit:
 		n.limit++
 		n.earned = 0
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"fmt"
 	"io"
@@ -89,7 +90,9 @@ func TestRunAnswersRequestsAcrossChangesOfItsConfiguration(t *testing.T) {
 		}
 		return s.asks(http.DefaultClient, url, other) == "good"
 	})
-	overSocket := &http.Client{Transport: &http.Transport{Dial: func(string, string) (net.Conn, error) { return net.Dial("unix", socket) }}}
+	overSocket := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}}}
 	if got := s.asks(overSocket, "http://x", other); got != "good" {
 		t.Errorf("over the socket: got %s", got)
 	}
@@ -118,7 +121,7 @@ func TestRunAnswersRequestsAcrossChangesOfItsConfiguration(t *testing.T) {
 		t.Errorf("over the socket that stays: got %s", got)
 	}
 
-	code, out, errs := command(t, "status", "--config", file)
+	code, _, errs := command(t, "status", "--config", file)
 	if code != exitOK {
 		t.Errorf("status: exit %d, %s", code, errs)
 	}
@@ -130,7 +133,7 @@ func TestRunAnswersRequestsAcrossChangesOfItsConfiguration(t *testing.T) {
 	if err := p.Wait(); err != nil {
 		t.Errorf("after SIGTERM: %v", err)
 	}
-	if code, out, errs = command(t, "status", "--config", file); code != exitOK || !strings.Contains(out, "requests answered since") {
+	if code, out, errs := command(t, "status", "--config", file); code != exitOK || !strings.Contains(out, "requests answered since") {
 		t.Errorf("status: exit %d, %s%s, want what was counted", code, out, errs)
 	}
 	if _, err := os.Stat(socket); err == nil {

@@ -96,6 +96,9 @@ func (s *system) newQueue(h *config.Hook, stateDir string) (*hooks.Queue, error)
 	if err != nil {
 		return nil, err
 	}
+	if len(h.Running) > 0 {
+		action = hooks.WhenRunning(h.Running, action, log)
+	}
 	return s.queueOf(h, action, stateDir, log)
 }
 
