@@ -22,15 +22,20 @@
 //	agent/responder  one attempt to ask one responder; its lanes; the address guard
 //	agent/staple     verifies bytes into a staple, or gives a reason
 //	agent/schedule   when due, when to retry, cron expressions
+//	agent/prove      handshakes that show what a server serves
+//	agent/admin      metrics, health, status page and control, on one listener
+//	agent/answer     answers OCSP requests of servers that cannot read files
 //	agent/lab        a CA and a responder that can be told to misbehave
 //	watcher          discovers certificates on disk, says when they may have changed
 //	watcher/chain    leaf and issuer from certificate files
 //	writer           replaces files atomically and durably
 //	hooks            one queue per hook: command, signal, webhook
+//	hooks/haproxy    hands staples to a running HAProxy
 //
-// cmd/restaple → agent → {profile, responder, schedule, staple, hooks,
-// watcher} → {writer, watcher/chain}. Nothing imports the other way, and no
-// runtime package knows the types of agent/config: cmd/restaple translates.
+// cmd/restaple → {admin, answer} → agent → {profile, prove, responder,
+// schedule, staple, hooks, watcher} → {writer, watcher/chain}. Nothing imports
+// the other way, which a test over `go list` holds, and no runtime package
+// knows the types of agent/config: cmd/restaple translates.
 //
 // # From certificate to staple
 //
