@@ -47,11 +47,13 @@ func (a *Agent) evaluate(ctx context.Context, s *subject, now time.Time) {
 	earlier(s.chain.Leaf.NotAfter)
 	a.observe(ctx, looks)
 	if at := a.askAt(s, now); !at.IsZero() && !s.asking {
-		if at.After(now) {
+		switch {
+		case at.After(now):
 			earlier(at)
-		} else if a.wantsIssuer(s) {
+		case a.o.LookOnly: // it is due, and nobody is to be asked
+		case a.wantsIssuer(s):
 			a.fetchIssuer(s)
-		} else {
+		default:
 			a.ask(s, now)
 		}
 	}

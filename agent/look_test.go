@@ -1,0 +1,26 @@
+package agent_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/restaple/restaple/agent"
+	"github.com/restaple/restaple/agent/lab"
+)
+
+func TestLookingOnlyAsksNobodyAndChangesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.issue("site.pem", lab.IssueOptions{})
+	w.options = func(o *agent.Options) { o.LookOnly = true }
+	for range 2 {
+		if got := w.once("nginx")["site.pem"]; got.State != agent.Pending || got.OK {
+			t.Errorf("state %q, ok %v, want pending", got.State, got.OK)
+		}
+	}
+	if n := w.responder.Received(); n != 0 {
+		t.Errorf("the responder was asked %d times", n)
+	}
+	if entries, err := os.ReadDir(w.dir); err != nil || len(entries) != 1 {
+		t.Errorf("got %v, %v in the directory, want only the certificate", entries, err)
+	}
+}
