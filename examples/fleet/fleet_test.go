@@ -10,8 +10,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -20,6 +18,7 @@ import (
 	"golang.org/x/crypto/ocsp"
 
 	"github.com/restaple/restaple/agent/lab"
+	"github.com/restaple/restaple/examples/internal/desk"
 	"github.com/restaple/restaple/examples/internal/stage"
 )
 
@@ -125,10 +124,7 @@ func newFleet(t *testing.T) *fleet {
 		}
 		f.issued = append(f.issued, issued)
 	}
-	f.binary = filepath.Join(t.TempDir(), "restaple")
-	if said, err := exec.Command("go", "build", "-o", f.binary, "github.com/restaple/restaple/cmd/restaple").CombinedOutput(); err != nil {
-		t.Fatalf("build restaple: %v\n%s", err, said)
-	}
+	f.binary = desk.Build(t)
 	f.Write("/etc/restaple/corp-ca.pem", f.PKI.Intermediate.CertPEM(), 0o644)
 	f.central = [2]string{f.Address(), f.Address()}
 	f.name = f.balance()
