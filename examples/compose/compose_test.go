@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"io"
@@ -132,7 +133,7 @@ func (w *walk) sees(server, kind string) {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(pem)
 	client := &http.Client{Transport: &http.Transport{
-		DialTLS: func(string, string) (net.Conn, error) {
+		DialTLSContext: func(context.Context, string, string) (net.Conn, error) {
 			return tls.Dial("tcp", w.addresses[server+":443"], &tls.Config{RootCAs: roots, ServerName: server + ".test"})
 		},
 		DisableKeepAlives: true,

@@ -2,6 +2,7 @@ package nginxdualcert
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/restaple/restaple/agent/lab"
@@ -47,9 +48,9 @@ func prepare(s *stage.Stage) {
 	s.Dir("/run")
 	s.Dir("/var/log/nginx")
 	s.Dir("/var/lib/nginx")
-	var temp string
+	var temp strings.Builder
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
-		temp += fmt.Sprintf("%s_temp_path %s;\n", kind, s.Path("/var/lib/nginx/"+kind))
+		fmt.Fprintf(&temp, "%s_temp_path %s;\n", kind, s.Path("/var/lib/nginx/"+kind))
 	}
-	s.Write("/etc/nginx/conf.d/temp.conf", []byte(temp), 0o644)
+	s.Write("/etc/nginx/conf.d/temp.conf", []byte(temp.String()), 0o644)
 }
