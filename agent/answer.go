@@ -8,6 +8,7 @@ import (
 	"github.com/restaple/restaple/agent/responder"
 	"github.com/restaple/restaple/agent/staple"
 	"github.com/restaple/restaple/hooks"
+	"github.com/restaple/restaple/watcher"
 )
 
 // onAnswer takes in what a responder said.
@@ -27,7 +28,7 @@ func (a *Agent) onAnswer(ctx context.Context, r answer) {
 	case r.moved:
 		var looks []look
 		for _, t := range s.targets {
-			looks = a.want(looks, t.key, true)
+			looks = a.want(looks, t.key, watcher.Stamp{})
 		}
 		a.observe(ctx, looks)
 		return // what is found decides anew

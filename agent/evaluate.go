@@ -27,7 +27,7 @@ func (a *Agent) evaluate(ctx context.Context, s *subject, now time.Time) {
 	var looks []look
 	for _, t := range s.targets {
 		if t.disk.kind == unverified && s.chain.Issuer != nil {
-			looks = a.want(looks, t.key, true) // another file has brought the issuer
+			looks = a.want(looks, t.key, watcher.Stamp{}) // another file has brought the issuer
 		}
 		if cause, due := withdrawal(t, a.policy(t), now); due {
 			a.withdraw(t, cause, now)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/restaple/restaple/agent/responder"
+	"github.com/restaple/restaple/watcher"
 	"github.com/restaple/restaple/watcher/chain"
 	"github.com/restaple/restaple/writer"
 )
@@ -132,7 +133,7 @@ func (a *Agent) onIssuer(ctx context.Context, s *subject, r answer, now time.Tim
 		}
 		var looks []look
 		for _, t := range s.targets {
-			looks = a.want(looks, t.key, true)
+			looks = a.want(looks, t.key, watcher.Stamp{})
 		}
 		a.observe(ctx, looks)
 		return

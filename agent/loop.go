@@ -106,7 +106,7 @@ func (a *Agent) onChange(ctx context.Context, c watcher.Change) {
 	for _, path := range c.Paths {
 		files := a.watch.Look(path)
 		for _, f := range files {
-			looks = a.want(looks, targetKey{f.Path, a.groupOf[f.Source]}, true)
+			looks = a.want(looks, targetKey{f.Path, a.groupOf[f.Source]}, f.Stamp)
 		}
 		if len(files) == 0 {
 			a.forgetPath(path)

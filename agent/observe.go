@@ -23,6 +23,7 @@ type look struct {
 	staple  string
 	snippet string
 	text    []byte        // that the snippet has to hold
+	now     watcher.Stamp // of the certificate, if it was just taken
 	leaf    *chain.Chain  // what the certificate held at stamp; nil: read it
 	stamp   watcher.Stamp // of the certificate when leaf was read
 	loader  *chain.Loader
@@ -75,9 +76,10 @@ func (a *Agent) observe(ctx context.Context, looks []look) {
 // taken before the contents, so that a change in between is seen next time.
 func (l look) do(now time.Time) observation {
 	o := observation{key: l.key, chain: l.leaf}
-	o.stamp, o.err = watcher.StampOf(l.key.path)
-	if o.err != nil {
-		return o
+	if o.stamp = l.now; o.stamp == (watcher.Stamp{}) {
+		if o.stamp, o.err = watcher.StampOf(l.key.path); o.err != nil {
+			return o
+		}
 	}
 	if o.stamp == (watcher.Stamp{}) {
 		o.err = fs.ErrNotExist

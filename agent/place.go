@@ -105,7 +105,7 @@ func (a *Agent) onPlaced(ctx context.Context, done []placed) {
 		a.onPlacement(t, p)
 		if p.moved || t.again {
 			t.again = false
-			looks = a.want(looks, t.key, true)
+			looks = a.want(looks, t.key, watcher.Stamp{})
 		}
 		a.offerNext(t, now)
 		if t.sub != nil {

@@ -36,6 +36,7 @@ func (a *Agent) lookEverywhere(ctx context.Context) {
 	for _, l := range a.loaders {
 		l.Refresh()
 	}
+	first := !a.scanned
 	a.work.Go(func() {
 		var s scan
 		files, problems := a.watch.Scan(ctx)
@@ -43,8 +44,12 @@ func (a *Agent) lookEverywhere(ctx context.Context) {
 		s.files = make([]sighting, 0, len(files))
 		for _, f := range files {
 			k := targetKey{f.Path, a.groupOf[f.Source]}
-			stamp, _ := watcher.StampOf(a.staplePath(k)) // unreadable counts as missing
-			seen := sighting{key: k, stamp: f.Stamp, staple: stamp}
+			seen := sighting{key: k, stamp: f.Stamp}
+			if first { // everything is read anyway
+				s.files = append(s.files, seen)
+				continue
+			}
+			seen.staple, _ = watcher.StampOf(a.staplePath(k)) // unreadable counts as missing
 			if snippet := a.snippetPath(k); snippet != "" {
 				seen.snippet, _ = watcher.StampOf(snippet)
 			}
@@ -71,7 +76,9 @@ func (a *Agent) onScan(ctx context.Context, s scan) {
 		if t != nil && t.seen == a.looks {
 			continue // two sources of one group name it
 		}
-		looks = a.want(looks, f.key, a.differs(t, f))
+		if a.differs(t, f) {
+			looks = a.want(looks, f.key, f.stamp)
+		}
 		a.targets[f.key].seen = a.looks
 	}
 	for _, t := range a.targets {
@@ -136,11 +143,9 @@ func (a *Agent) differs(t *target, f sighting) bool {
 	return t.disk.stamp != f.staple || t.disk.snippet != f.snippet || t.sub.chain.Issuer == nil
 }
 
-// want adds a look at k, unless one is on its way; then another follows it.
-func (a *Agent) want(looks []look, k targetKey, needed bool) []look {
-	if !needed {
-		return looks
-	}
+// want adds a look at k, unless one is on its way; then another follows it. Now
+// is the certificate's stamp if it was just taken, else zero.
+func (a *Agent) want(looks []look, k targetKey, now watcher.Stamp) []look {
 	t := a.targets[k]
 	if t == nil {
 		t = &target{key: k, staple: a.staplePath(k), snippet: a.snippetPath(k), trouble: notChain}
@@ -151,7 +156,7 @@ func (a *Agent) want(looks []look, k targetKey, needed bool) []look {
 		return looks
 	}
 	t.looking = true
-	l := look{key: k, staple: t.staple, snippet: t.snippet, text: a.snippetText(t), loader: a.loaders[k.group], checker: a.verifiers[a.o.Groups[k.group].Strict]}
+	l := look{key: k, now: now, staple: t.staple, snippet: t.snippet, text: a.snippetText(t), loader: a.loaders[k.group], checker: a.verifiers[a.o.Groups[k.group].Strict]}
 	if t.sub != nil {
 		l.leaf, l.stamp = t.sub.chain, t.stamp
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/restaple/restaple/agent/staple"
+	"github.com/restaple/restaple/watcher"
 	"github.com/restaple/restaple/watcher/chain"
 )
 
@@ -33,7 +34,7 @@ func (a *Agent) onObserved(ctx context.Context, found []observation) {
 		t.looking = false
 		if t.again && !t.placing {
 			t.again = false
-			again = a.want(again, o.key, true)
+			again = a.want(again, o.key, watcher.Stamp{})
 			continue // what was found may be old already
 		}
 		if t.placing {
