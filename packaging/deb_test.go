@@ -32,7 +32,7 @@ dpkg --install /payload/new.deb
 
 # Removed: the configuration and the state are left.
 mkdir -p /var/lib/restaple/hooks /var/lib/restaple/staples
-touch /var/lib/restaple/claims /var/lib/restaple/staples/site.pem.ocsp
+touch /var/lib/restaple/claims /var/lib/restaple/staples/site.pem.ocsp /var/lib/restaple/other.ocsp
 dpkg --remove restaple
 ! command -v restaple
 test ! -e /usr/lib/systemd/system/restaple.service
@@ -50,6 +50,7 @@ grep 'staples are left' /tmp/said
 test ! -e /etc/restaple
 test ! -e /var/lib/restaple/claims
 test -e /var/lib/restaple/staples/site.pem.ocsp
+test -e /var/lib/restaple/other.ocsp
 ! dpkg --status restaple
 getent passwd restaple
 

@@ -1,0 +1,150 @@
+package packaging
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/restaple/restaple/agent"
+	"github.com/restaple/restaple/agent/prove"
+	"github.com/restaple/restaple/agent/staple"
+)
+
+// section returns the rows of the tables in a section of the guide, by the word
+// in their first column.
+func section(t *testing.T, title string) map[string]string {
+	t.Helper()
+	guide, err := os.ReadFile("OPERATIONS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, ok := strings.Cut(string(guide), "\n## "+title+"\n")
+	if !ok {
+		t.Fatalf("no section %q", title)
+	}
+	text, _, _ = strings.Cut(text, "\n## ")
+	rows := make(map[string]string)
+	for line := range strings.Lines(text) {
+		if m := regexp.MustCompile("^\\| `([a-z-]+)` \\|(.*)\\|$").FindStringSubmatch(strings.TrimSpace(line)); m != nil {
+			if rows[m[1]] != "" {
+				t.Errorf("%s: %s is there twice", title, m[1])
+			}
+			rows[m[1]] = strings.TrimSpace(m[2])
+		}
+	}
+	return rows
+}
+
+// TestTheGuideKnowsEveryWord says that each state, reason and result has a row
+// with an explanation, and that there are no others.
+func TestTheGuideKnowsEveryWord(t *testing.T) {
+	var states, reasons, results []string
+	for _, s := range agent.States() {
+		states = append(states, string(s))
+	}
+	for _, r := range staple.Reasons() {
+		reasons = append(reasons, string(r))
+	}
+	for _, k := range kinds(t) {
+		if !slices.Contains(reasons, k) {
+			reasons = append(reasons, k)
+		}
+	}
+	for _, r := range prove.Results() {
+		results = append(results, string(r))
+	}
+	for title, want := range map[string][]string{"States": states, "Reasons": reasons, "What a server serves": results} {
+		rows := section(t, title)
+		for _, w := range want {
+			if len(rows[w]) < 20 {
+				t.Errorf("%s: %q says too little of %s", title, rows[w], w)
+			}
+			delete(rows, w)
+		}
+		for w := range rows {
+			t.Errorf("%s: there is no %s", title, w)
+		}
+	}
+}
+
+// kinds returns the values of the constants of type responder.Kind.
+func kinds(t *testing.T) []string {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), "../agent/responder/error.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	ast.Inspect(f, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok || len(spec.Values) != 1 {
+			return true
+		}
+		if id, ok := spec.Type.(*ast.Ident); ok && id.Name == "Kind" {
+			word, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, word)
+		}
+		return true
+	})
+	if len(out) < 10 {
+		t.Fatalf("got only the kinds %q", out)
+	}
+	return out
+}
+
+func TestTheGuideKnowsEveryAlert(t *testing.T) {
+	rules, err := os.ReadFile("prometheus/restaple.rules.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	guide, err := os.ReadFile("OPERATIONS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	alerts := regexp.MustCompile(`(?m)alert: (\w+)`).FindAllStringSubmatch(string(rules), -1)
+	if len(alerts) == 0 {
+		t.Fatal("no alerts")
+	}
+	for _, a := range alerts {
+		if !regexp.MustCompile(`\b` + a[1] + `\b`).Match(guide) {
+			t.Errorf("the guide does not know %s", a[1])
+		}
+	}
+}
+
+// TestLinksLeadSomewhere follows the links of the documents to files and
+// sections.
+func TestLinksLeadSomewhere(t *testing.T) {
+	for _, doc := range []struct{ path, dir string }{
+		{"OPERATIONS.md", "."}, {"../SECURITY.md", ".."},
+		{"../examples/kubernetes/README.md", "../examples/kubernetes"}, {"../examples/systemd/README.md", "../examples/systemd"},
+	} {
+		text, err := os.ReadFile(doc.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		anchors := make(map[string]bool)
+		for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(string(text), -1) {
+			anchors["#"+strings.ReplaceAll(strings.ToLower(m[1]), " ", "-")] = true
+		}
+		for _, m := range regexp.MustCompile(`\]\(([^)\s]+)\)`).FindAllStringSubmatch(string(text), -1) {
+			to := m[1]
+			if strings.HasPrefix(to, "#") {
+				if !anchors[to] {
+					t.Errorf("%s: no section %s", doc.path, to)
+				}
+			} else if _, err := os.Stat(doc.dir + "/" + to); !strings.Contains(to, "://") && err != nil {
+				t.Errorf("%s: %v", doc.path, err)
+			}
+		}
+	}
+}
