@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/restaple/restaple/agent/profile"
@@ -46,7 +47,7 @@ func (a *Agent) evaluate(ctx context.Context, s *subject, now time.Time) {
 	earlier(s.chain.Leaf.NotBefore)
 	earlier(s.chain.Leaf.NotAfter)
 	a.observe(ctx, looks)
-	if at := a.askAt(s, now); !at.IsZero() && !s.asking {
+	if at := a.askAt(s, now); !at.IsZero() && !s.asking && !s.changing() {
 		switch {
 		case at.After(now):
 			earlier(at)
@@ -59,6 +60,12 @@ func (a *Agent) evaluate(ctx context.Context, s *subject, now time.Time) {
 	}
 	s.at = next
 	a.due.set(s)
+}
+
+// changing reports whether an answer is on its way to a file: until it is there
+// the file says nothing of when to ask again.
+func (s *subject) changing() bool {
+	return slices.ContainsFunc(s.targets, func(t *target) bool { return t.placing || t.next != nil })
 }
 
 func (a *Agent) policy(t *target) Policy { return a.o.Groups[t.key.group].Policy }
@@ -93,7 +100,7 @@ func (a *Agent) askAt(s *subject, now time.Time) time.Time {
 		}
 	default:
 		at = refreshAt(worst, key, a.o.Schedule)
-		if s.quiet {
+		if s.quiet || at.Before(s.askedAt) { // what came was as old as that
 			if again := s.askedAt.Add(schedule.NotNewerIn(worst.this, worst.ends, s.askedAt)); again.After(at) {
 				at = again
 			}
