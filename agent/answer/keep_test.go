@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/crypto/cryptobyte"
-	"golang.org/x/crypto/cryptobyte/asn1"
 	"golang.org/x/crypto/ocsp"
 
 	"github.com/restaple/restaple/agent/answer"
@@ -264,75 +262,6 @@ func TestWhatIsKeptIsKeptFresh(t *testing.T) {
 	})
 }
 
-func TestARequestWithANonceIsPassedOn(t *testing.T) {
-	w := newWorld(t, func(o *lab.ResponderOptions) { o.EchoNonce = true })
-	leaf := w.manage("site.pem")
-	w.pass()
-	w.serve(func(o *answer.Options) { o.ForIssuers = true })
-	asked := w.questions()
-	nonce := bytes.Repeat([]byte("n"), 32)
-	for i := range 2 {
-		got := w.post(w.multi(nonce, leaf))
-		w.good(got, leaf, crypto.SHA1)
-		if !bytes.Contains(got.body, nonce) || got.header.Get("Cache-Control") != "no-store" {
-			t.Errorf("got %x, %v, want the nonce in it, and nobody to keep it", got.body, got.header)
-		}
-		if got, want := w.questions()-asked, i+1; got != want {
-			t.Errorf("the CA was asked %d times, want %d", got, want)
-		}
-	}
-	if files := w.kept(); len(files) > 0 {
-		t.Errorf("kept: %v", files)
-	}
-	w.counts(answer.Counts{Upstream: 2, Passed: 2})
-	w.down()
-	got := w.post(w.multi(nonce, leaf))
-	w.good(got, leaf, crypto.SHA1)
-	if bytes.Contains(got.body, nonce) {
-		t.Error("got a nonce from nobody")
-	}
-}
-
-func TestOnlyForIssuersIsANoncePassedOn(t *testing.T) {
-	w := newWorld(t, func(o *lab.ResponderOptions) { o.EchoNonce = true })
-	leaf := w.manage("site.pem")
-	w.pass()
-	w.serve()
-	asked := w.questions()
-	w.good(w.post(w.multi([]byte("nonce"), leaf)), leaf, crypto.SHA1)
-	w.says(w.post(w.multi(nil, leaf, leaf)), ocsp.Unauthorized)
-	if got := w.questions(); got != asked {
-		t.Errorf("the CA was asked %d times", got-asked)
-	}
-}
-
-func TestARequestAboutSeveralIsPassedOn(t *testing.T) {
-	w := newWorld(t)
-	w.serve(w.forIssuer)
-	leaf, other := w.issue(), w.issue()
-	got := w.post(w.multi(nil, leaf, other))
-	for _, l := range []*lab.Issued{leaf, other} {
-		w.good(got, l, crypto.SHA1)
-	}
-	if files := w.kept(); len(files) > 0 {
-		t.Errorf("kept: %v", files)
-	}
-	stranger, err := lab.NewPKI(lab.PKIOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	foreign, err := stranger.Intermediate.Issue(lab.IssueOptions{Names: []string{"x"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.says(w.post(w.multi(nil, leaf, foreign)), ocsp.Unauthorized)
-	w.says(w.post(w.multi(nil, foreign)), ocsp.Unauthorized)
-	if err := w.ca.SetFault("bad-signature"); err != nil {
-		t.Fatal(err)
-	}
-	w.says(w.post(w.multi(nil, leaf, other)), ocsp.TryLater)
-}
-
 func TestPurgeForgetsWhatIsKept(t *testing.T) {
 	w := newWorld(t)
 	w.serve(w.forIssuer)
@@ -446,47 +375,4 @@ func TestAHostileClientCannotHaveTheCAAskedWithoutBound(t *testing.T) {
 	if len(w.kept()) > 0 {
 		t.Errorf("kept: %v", w.kept())
 	}
-}
-
-// multi is a request about several certificates, with a nonce unless it is
-// nil.
-func (w *world) multi(nonce []byte, leaves ...*lab.Issued) []byte {
-	w.Helper()
-	b := cryptobyte.NewBuilder(nil)
-	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-			b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-				for _, l := range leaves {
-					b.AddBytes(w.requestOf(l))
-				}
-			})
-			if nonce != nil {
-				b.AddASN1(asn1.Tag(2).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
-					b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-						b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-							b.AddASN1(asn1.OBJECT_IDENTIFIER, func(b *cryptobyte.Builder) { b.AddBytes([]byte("\x2b\x06\x01\x05\x05\x07\x30\x01\x02")) })
-							b.AddASN1(asn1.OCTET_STRING, func(b *cryptobyte.Builder) { b.AddASN1OctetString(nonce) })
-						})
-					})
-				})
-			}
-		})
-	})
-	return b.BytesOrPanic()
-}
-
-// requestOf is the Request within an OCSPRequest.
-func (w *world) requestOf(l *lab.Issued) []byte {
-	w.Helper()
-	der, err := ocsp.CreateRequest(l.Certificate, l.Issuer.Certificate, nil)
-	if err != nil {
-		w.Fatal(err)
-	}
-	in := cryptobyte.String(der)
-	var outer, tbs, list, one cryptobyte.String
-	if !in.ReadASN1(&outer, asn1.SEQUENCE) || !outer.ReadASN1(&tbs, asn1.SEQUENCE) ||
-		!tbs.ReadASN1(&list, asn1.SEQUENCE) || !list.ReadASN1Element(&one, asn1.SEQUENCE) {
-		w.Fatal("unexpected request")
-	}
-	return one
 }
