@@ -23,17 +23,15 @@ func (a *Agent) loop(ctx context.Context, changes <-chan watcher.Change, once bo
 		if a.scanned && !a.scanning && a.lookings == 0 {
 			a.o.Index.complete()
 		}
-		if a.idle() {
-			if !a.ready {
-				a.ready = true
-				a.ProveSoon()
-				if a.o.Ready != nil {
-					a.o.Ready()
-				}
+		if !a.ready && a.settled() {
+			a.ready = true
+			a.ProveSoon()
+			if a.o.Ready != nil {
+				a.o.Ready()
 			}
-			if once && a.finished(wall()) {
-				return nil
-			}
+		}
+		if once && a.settled() && !a.scanning && a.finished(wall()) {
+			return nil
 		}
 		a.memory.saveSoon(a.failures)
 		timer.Reset(wait)
@@ -75,9 +73,10 @@ func (a *Agent) step(ctx context.Context, now time.Time) time.Duration {
 	return max(0, min(maxSleep, a.due[0].at.Sub(now)))
 }
 
-// idle reports whether nothing is on its way.
-func (a *Agent) idle() bool {
-	return a.scanned && !a.scanning && a.lookings == 0 && a.askings == 0 && a.placings == 0
+// settled reports whether all that was found has been dealt with, as far as it
+// could be.
+func (a *Agent) settled() bool {
+	return a.scanned && a.lookings == 0 && a.askings == 0 && a.placings == 0
 }
 
 // finished reports whether a single pass is over: everything is well, or there
