@@ -55,6 +55,9 @@ func (a *Agent) lookEverywhere(ctx context.Context) {
 			}
 			s.files = append(s.files, seen)
 		}
+		if first {
+			a.sweep(s.files) // before anything new is written
+		}
 		select {
 		case a.scans <- s:
 		case <-ctx.Done():
@@ -64,9 +67,6 @@ func (a *Agent) lookEverywhere(ctx context.Context) {
 
 // onScan looks closer at what has changed since it was last read.
 func (a *Agent) onScan(ctx context.Context, s scan) {
-	if !a.scanned {
-		a.sweep(s.files)
-	}
 	a.scanning, a.scanned = false, true
 	a.sayProblems(s.problems)
 	a.looks++
@@ -121,13 +121,11 @@ func (a *Agent) sweep(files []sighting) {
 			dirs[filepath.Dir(snippet)] = true
 		}
 	}
-	a.work.Go(func() {
-		for dir := range dirs {
-			if err := writer.Sweep(dir); err != nil {
-				a.log.Debug("leftovers cannot be removed", "err", err)
-			}
+	for dir := range dirs {
+		if err := writer.Sweep(dir); err != nil {
+			a.log.Debug("leftovers cannot be removed", "err", err)
 		}
-	})
+	}
 }
 
 // differs reports whether a closer look at a file could find anything new.

@@ -1,0 +1,124 @@
+package agent_test
+
+import (
+	"bytes"
+	"context"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/restaple/restaple/agent"
+	"github.com/restaple/restaple/agent/lab"
+	"github.com/restaple/restaple/hooks"
+)
+
+// memoryServer is a server that keeps staples in its memory and forgets them
+// when it restarts: what a real one does is shown with a real one.
+type memoryServer struct {
+	mu       sync.Mutex
+	identity string // "": it does not run
+	compared [][]hooks.Change
+}
+
+func (m *memoryServer) Identity(context.Context) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.identity == "" {
+		return "", fs.ErrNotExist
+	}
+	return m.identity, nil
+}
+
+func (m *memoryServer) Reconcile(_ context.Context, all []hooks.Change) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.compared = append(m.compared, all)
+	return len(all), nil
+}
+
+func (m *memoryServer) become(identity string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.identity = identity
+}
+
+func (m *memoryServer) count() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.compared)
+}
+
+// hold has the agent of w compare m with the disk.
+func (w *world) hold(m *memoryServer) {
+	inner := w.options
+	w.options = func(o *agent.Options) {
+		if inner != nil {
+			inner(o)
+		}
+		o.Held = []agent.Held{{Queue: o.Groups[0].Hooks[0], Holder: m}}
+	}
+}
+
+func TestRestartedServerIsComparedWithTheDisk(t *testing.T) {
+	w := newWorld(t)
+	w.issue("site.pem", lab.IssueOptions{})
+	w.once("generic")
+	m := &memoryServer{identity: "1"}
+	w.hold(m)
+	w.run("generic")
+	eventually(t, "it is compared at the start", func() bool { return m.count() == 1 })
+	m.become("2")
+	eventually(t, "it is compared after a restart", func() bool { return m.count() == 2 })
+	last := m.compared[1]
+	if len(last) != 1 || last[0].Cert != w.path("site.pem") || last[0].NextUpdate.IsZero() {
+		t.Errorf("compared with %+v, want the staple of site.pem", last)
+	}
+}
+
+func TestServerThatDoesNotRunIsLeftAloneByAPass(t *testing.T) {
+	w := newWorld(t)
+	w.issue("site.pem", lab.IssueOptions{})
+	m := new(memoryServer)
+	w.hold(m)
+	w.once("generic")
+	if m.count() != 0 {
+		t.Error("a server that does not run was compared")
+	}
+	m.become("1")
+	w.once("generic")
+	if m.count() != 1 {
+		t.Errorf("a server that runs was compared %d times in one pass, want once", m.count())
+	}
+}
+
+func TestTwoKeyTypesOfOneNameAreSaidForNginx(t *testing.T) {
+	for server, want := range map[string]int{"nginx": 1, "haproxy": 0} {
+		w := newWorld(t)
+		var log bytes.Buffer
+		w.options = func(o *agent.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) }
+		for name, keyType := range map[string]lab.KeyType{"rsa.pem": "rsa", "ecdsa.pem": "ecdsa", "copy.pem": "rsa"} {
+			w.issue(name, lab.IssueOptions{Names: []string{"www.example.test"}, KeyType: keyType})
+		}
+		w.once(server)
+		if got := strings.Count(log.String(), "RSA and ECDSA certificates of one name"); got != want {
+			t.Errorf("%s: said %d times, want %d", server, got, want)
+		}
+	}
+}
+
+func TestLeftoversOfAKilledProcessAreRemoved(t *testing.T) {
+	w := newWorld(t)
+	w.issue("site.pem", lab.IssueOptions{})
+	left := w.path(".restaple-ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+	if err := os.WriteFile(left, []byte("half a stap"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.once("generic")
+	if found, err := filepath.Glob(w.path(".restaple-*")); err != nil || len(found) != 0 {
+		t.Errorf("left: %v, %v", found, err)
+	}
+}
