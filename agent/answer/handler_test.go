@@ -292,6 +292,19 @@ func TestTheNewestOfSeveralStaplesIsGivenOut(t *testing.T) {
 	}
 }
 
+func TestARenewedCertificateDoesNotGetTheOldStaple(t *testing.T) {
+	w := newWorld(t)
+	old := w.manage("site.pem")
+	w.pass()
+	w.serve()
+	w.good(w.post(w.request(old, crypto.SHA1)), old, crypto.SHA1)
+	renewed := w.manage("site.pem")
+	w.look()
+	w.says(w.post(w.request(renewed, crypto.SHA1)), ocsp.TryLater)
+	w.pass()
+	w.good(w.post(w.request(renewed, crypto.SHA1)), renewed, crypto.SHA1)
+}
+
 func TestAClientHasARate(t *testing.T) {
 	w := newWorld(t)
 	leaf := w.manage("site.pem")

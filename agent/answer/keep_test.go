@@ -5,6 +5,8 @@ import (
 	"crypto"
 	"math/big"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -154,21 +156,39 @@ func TestARevocationThatAPolicyWithholdsIsWithheldUnderBothHashes(t *testing.T) 
 
 func TestAResponderThatDoesNotKnowTheOtherHash(t *testing.T) {
 	w := newWorld(t)
-	leaf := w.manage("site.pem")
-	w.pass()
-	if err := w.ca.SetFault("sha1-only"); err != nil {
+	leaf := w.issue()
+	// It says unauthorized, or it answers as if it had been asked with SHA-1.
+	r := w.pki.Intermediate.Vouch(leaf.Certificate, time.Now().Add(-time.Minute), time.Now().Add(time.Hour))
+	sha1, err := r.Encode()
+	if err != nil {
 		t.Fatal(err)
 	}
-	w.serve()
-	asked := w.questions()
-	for range 3 {
-		got := w.post(w.request(leaf, crypto.SHA256))
-		if _, err := ocsp.ParseResponse(got.body, nil); err == nil {
-			t.Errorf("got a response to another CertID than was asked about")
-		}
-	}
-	if got := w.questions() - asked; got > 2 { // by GET and by POST
-		t.Errorf("the CA was asked %d times", got)
+	for name, der := range map[string][]byte{"unauthorized": {0x30, 0x03, 0x0a, 0x01, 0x06}, "SHA-1": sha1} {
+		t.Run(name, func(t *testing.T) {
+			asked := 0
+			other := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+				asked++
+				_, _ = rw.Write(der) // the client is here
+			}))
+			defer other.Close()
+			w.state = t.TempDir()
+			w.serve(func(o *answer.Options) {
+				w.forIssuer(o)
+				o.Issuers[0].Responders = []string{other.URL}
+			})
+			for range 3 {
+				got := w.post(w.request(leaf, crypto.SHA256))
+				if _, err := ocsp.ParseResponse(got.body, nil); err == nil {
+					t.Errorf("got a response to another CertID than was asked about")
+				}
+			}
+			if asked > 1 {
+				t.Errorf("it was asked %d times at once", asked)
+			}
+			if len(w.kept()) > 0 {
+				t.Errorf("kept: %v", w.kept())
+			}
+		})
 	}
 }
 
@@ -294,6 +314,8 @@ func TestPurgeForgetsWhatIsKept(t *testing.T) {
 	if got := len(w.kept()); got != 2 {
 		t.Errorf("got %d files, want 2", got)
 	}
+	w.good(w.get(w.request(leaf, crypto.SHA256)), leaf, crypto.SHA256) // nothing is new to the CA
+
 	if err := w.ca.Revoke(leaf.Certificate.SerialNumber, "", time.Now()); err != nil {
 		t.Fatal(err)
 	}

@@ -99,7 +99,7 @@ func (q *request) oneIssuer() bool {
 	first := &q.ids[0]
 	for i := range q.ids {
 		id := &q.ids[i]
-		if id.hash != first.hash || !bytes.Equal(id.nameHash, first.nameHash) || !bytes.Equal(id.keyHash, first.keyHash) {
+		if !bytes.Equal(id.nameHash, first.nameHash) || !bytes.Equal(id.keyHash, first.keyHash) {
 			return false
 		}
 	}

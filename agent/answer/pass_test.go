@@ -3,10 +3,15 @@ package answer_test
 import (
 	"bytes"
 	"crypto"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"net/http"
+	"net/http/httptest"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/cryptobyte"
-	"golang.org/x/crypto/cryptobyte/asn1"
+	casn1 "golang.org/x/crypto/cryptobyte/asn1"
 	"golang.org/x/crypto/ocsp"
 
 	"github.com/restaple/restaple/agent/answer"
@@ -82,24 +87,46 @@ func TestARequestAboutSeveralIsPassedOn(t *testing.T) {
 	w.says(w.post(w.multi(nil, leaf, other)), ocsp.TryLater)
 }
 
+func TestAnAnswerToAnotherRequestIsNotPassedOn(t *testing.T) {
+	w := newWorld(t)
+	leaf := w.issue()
+	r := w.pki.Intermediate.Vouch(leaf.Certificate, time.Now().Add(-time.Minute), time.Now().Add(time.Hour))
+	r.Extensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 2}, Value: []byte("\x04\x05other")}}
+	der, err := r.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		_, _ = rw.Write(der) // the client is here
+	}))
+	defer ca.Close()
+	w.serve(func(o *answer.Options) {
+		w.forIssuer(o)
+		o.Issuers[0].Responders = []string{ca.URL}
+	})
+	w.says(w.post(w.multi([]byte("ours"), leaf, leaf)), ocsp.TryLater)
+	w.good(w.post(w.multi([]byte("other"), leaf, leaf)), leaf, crypto.SHA1)
+	w.good(w.post(w.multi(nil, leaf, leaf)), leaf, crypto.SHA1)
+}
+
 // multi is a request about several certificates, with a nonce unless it is
 // nil.
 func (w *world) multi(nonce []byte, leaves ...*lab.Issued) []byte {
 	w.Helper()
 	b := cryptobyte.NewBuilder(nil)
-	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-			b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+	b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) {
 				for _, l := range leaves {
 					b.AddBytes(w.requestOf(l))
 				}
 			})
 			if nonce != nil {
-				b.AddASN1(asn1.Tag(2).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
-					b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-						b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-							b.AddASN1(asn1.OBJECT_IDENTIFIER, func(b *cryptobyte.Builder) { b.AddBytes([]byte("\x2b\x06\x01\x05\x05\x07\x30\x01\x02")) })
-							b.AddASN1(asn1.OCTET_STRING, func(b *cryptobyte.Builder) { b.AddASN1OctetString(nonce) })
+				b.AddASN1(casn1.Tag(2).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
+					b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) {
+						b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) {
+							b.AddASN1(casn1.OBJECT_IDENTIFIER, func(b *cryptobyte.Builder) { b.AddBytes([]byte("\x2b\x06\x01\x05\x05\x07\x30\x01\x02")) })
+							b.AddASN1(casn1.OCTET_STRING, func(b *cryptobyte.Builder) { b.AddASN1OctetString(nonce) })
 						})
 					})
 				})
@@ -118,8 +145,8 @@ func (w *world) requestOf(l *lab.Issued) []byte {
 	}
 	in := cryptobyte.String(der)
 	var outer, tbs, list, one cryptobyte.String
-	if !in.ReadASN1(&outer, asn1.SEQUENCE) || !outer.ReadASN1(&tbs, asn1.SEQUENCE) ||
-		!tbs.ReadASN1(&list, asn1.SEQUENCE) || !list.ReadASN1Element(&one, asn1.SEQUENCE) {
+	if !in.ReadASN1(&outer, casn1.SEQUENCE) || !outer.ReadASN1(&tbs, casn1.SEQUENCE) ||
+		!tbs.ReadASN1(&list, casn1.SEQUENCE) || !list.ReadASN1Element(&one, casn1.SEQUENCE) {
 		w.Fatal("unexpected request")
 	}
 	return one

@@ -126,16 +126,23 @@ func (w *world) write(name string, data []byte) {
 }
 
 // pass has an agent make one pass.
-func (w *world) pass() {
+func (w *world) pass() { w.Helper(); w.once(func(o *agent.Options) { o.Force = true }) }
+
+// look has one look, and change nothing.
+func (w *world) look() { w.Helper(); w.once(func(o *agent.Options) { o.LookOnly = true }) }
+
+func (w *world) once(change func(*agent.Options)) {
 	w.Helper()
 	p, err := profile.ByName("generic")
 	if err != nil {
 		w.Fatal(err)
 	}
-	a, err := agent.New(agent.Options{
+	o := agent.Options{
 		Groups: []agent.Group{{Sources: []watcher.Source{{Path: w.dir}}, Profile: p, UID: -1, GID: -1, Policy: w.policy}},
-		Client: w.client, StateDir: w.state, Index: w.index, Force: true, Log: w.log,
-	})
+		Client: w.client, StateDir: w.state, Index: w.index, Log: w.log,
+	}
+	change(&o)
+	a, err := agent.New(o)
 	if err != nil {
 		w.Fatal(err)
 	}
