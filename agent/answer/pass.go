@@ -86,7 +86,7 @@ func (k *keeper) forward(ctx context.Context, q *request, s *source, query respo
 	if r.err != nil {
 		return r
 	}
-	if nonce := r.page.Nonce(); nonce != nil && !bytes.Equal(nonce, q.nonce) {
+	if nonce := r.page.Nonce(); nonce != nil && q.nonce != nil && !bytes.Equal(nonce, q.nonce) {
 		return result{err: errOtherRequest, load: r.load}
 	}
 	r.page.passing = true
