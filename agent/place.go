@@ -126,25 +126,28 @@ func (a *Agent) onPlacement(t *target, p placed) {
 			log.Error("staple file not changed", "err", p.err)
 		}
 		t.failed = p.err.Error()
-		if s := t.sub; s != nil {
+		now := wall()
+		if s := t.sub; s != nil && p.staple != nil {
+			// What was fetched is lost, and has to be fetched again.
 			s.attempts++
-			s.askedAt = wall()
-			t.writeAt = s.askedAt.Add(schedule.RetryIn(s.attempts, t.disk.this, t.disk.ends, s.askedAt, 0))
+			s.askedAt = now
 			s.etag, s.modified = "", ""
 		}
+		t.failures++
+		t.writeAt = now.Add(schedule.RetryIn(t.failures, t.disk.this, t.disk.ends, now, 0))
 	case p.mend:
-		t.failed, t.writeAt = "", time.Time{}
+		t.failed, t.failures, t.writeAt = "", 0, time.Time{}
 		t.disk.snippet, t.disk.mended = p.snip, true
 		log.Info("snippet written")
 	case p.staple != nil:
-		t.failed, t.writeAt = "", time.Time{}
+		t.failed, t.failures, t.writeAt = "", 0, time.Time{}
 		t.disk = holding(p.staple, p.disk)
 		t.disk.snippet, t.disk.mended = p.snip, true
 		if p.changed {
 			log.Info("staple placed", "this_update", stamp(p.staple.ThisUpdate), "next_update", stamp(p.staple.NextUpdate))
 		}
 	default:
-		t.failed, t.writeAt = "", time.Time{}
+		t.failed, t.failures, t.writeAt = "", 0, time.Time{}
 		t.disk = disk{stamp: p.disk, kind: kindOf(p.way), snippet: p.snip}
 		if p.changed {
 			log.Info("staple withdrawn", "reason", string(p.cause), "way", string(p.way))

@@ -19,19 +19,20 @@ type targetKey struct {
 // Only the loop's goroutine touches it. There may be a hundred thousand of
 // them, so it holds no certificate and no response.
 type target struct {
-	key     targetKey
-	staple  string        // path of the staple file
-	snippet string        // path of the snippet that names it; "": none
-	stamp   watcher.Stamp // of the certificate file when it was read
-	trouble trouble       // why there is no subject
-	problem string        // the trouble in words
-	sub     *subject
-	disk    disk
-	said    State     // the state as it was last logged
-	refusal string    // why the server would not take the newest staple
-	failed  string    // why the staple file could not be written
-	writeAt time.Time // not before: the last write has failed
-	would   string    // what a dry run would have done
+	key      targetKey
+	staple   string        // path of the staple file
+	snippet  string        // path of the snippet that names it; "": none
+	stamp    watcher.Stamp // of the certificate file when it was read
+	trouble  trouble       // why there is no subject
+	problem  string        // the trouble in words
+	sub      *subject
+	disk     disk
+	said     State     // the state as it was last logged
+	refusal  string    // why the server would not take the newest staple
+	failed   string    // why the staple file could not be written
+	writeAt  time.Time // not before: the last write has failed
+	failures int       // writes in a row that have failed
+	would    string    // what a dry run would have done
 
 	next    *staple.Staple // came while the file was busy; nil otherwise
 	placing bool           // a change of the staple file is on its way
