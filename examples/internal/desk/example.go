@@ -3,6 +3,7 @@ package desk
 import (
 	"crypto/x509"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"testing"
@@ -76,6 +77,7 @@ type play struct {
 	*stage.Stage
 	Example
 	address string
+	listen  string        // where restaple answers
 	issued  []*lab.Issued // for each of the certificates
 	agent   *stage.Process
 	server  *stage.Process
@@ -93,7 +95,8 @@ func (p *play) prepare(w stage.Window) {
 	p.T.Helper()
 	p.Respond(w)
 	p.address = p.Address()
-	p.Configure(p.Stage, p.address, p.Address())
+	p.listen = p.Address()
+	p.Configure(p.Stage, p.address, p.listen)
 	p.deploy()
 	p.start()
 }
@@ -115,10 +118,18 @@ func (p *play) deploy() {
 	}
 }
 
-// start starts restaple, and waits until it has a staple for each certificate.
+// start starts restaple, and waits until it answers and has a staple for each
+// certificate. A server that asks too early would not ask again for minutes.
 func (p *play) start() {
 	p.T.Helper()
 	p.agent = p.Agent()
+	p.until("restaple answers", func() error {
+		c, err := net.Dial("tcp", p.listen)
+		if err != nil {
+			return err
+		}
+		return c.Close()
+	})
 	for _, c := range p.Certificates {
 		p.until("there is a staple for "+c.Chain, func() error {
 			_, err := os.Stat(c.Staple(p.Stage))
