@@ -1,7 +1,12 @@
 package desk
 
 import (
+	"bytes"
+	"io"
+	"net/http"
 	"time"
+
+	"golang.org/x/crypto/ocsp"
 
 	"github.com/restaple/restaple/examples/internal/stage"
 )
@@ -71,9 +76,36 @@ func (p *play) renewed() {
 	p.see(stage.Good, time.Time{})
 	p.deploy()
 	p.Refresh(0)
+	p.known()
 	p.Reload(p.Stage, p.server)
 	p.see(stage.Good, time.Time{})
 	end()
+}
+
+// known waits until the running restaple answers for the certificates that were
+// just deployed. It sees them within a moment, but a server that asks in that
+// moment would not ask again for minutes.
+func (p *play) known() {
+	p.T.Helper()
+	for _, issued := range p.issued {
+		request, err := ocsp.CreateRequest(issued.Certificate, p.PKI.Intermediate.Certificate, nil)
+		if err != nil {
+			p.T.Fatal(err)
+		}
+		p.until("restaple knows "+issued.Certificate.SerialNumber.String(), func() error {
+			resp, err := http.Post("http://"+p.listen+"/", "application/ocsp-request", bytes.NewReader(request))
+			if err != nil {
+				return err
+			}
+			defer resp.Body.Close()
+			der, err := io.ReadAll(io.LimitReader(resp.Body, 1<<16))
+			if err != nil {
+				return err
+			}
+			_, err = ocsp.ParseResponse(der, p.PKI.Intermediate.Certificate)
+			return err
+		})
+	}
 }
 
 // revoked: the responder says that the certificates are revoked. restaple
