@@ -45,7 +45,7 @@ func openIssuerCache(o *Options) (*issuerCache, error) {
 	}
 	dir, err := os.MkdirTemp("", "restaple-issuers-")
 	if err != nil {
-		return nil, err
+		return &issuerCache{}, nil // then none is fetched, which its state will say
 	}
 	return &issuerCache{dir: dir, temporary: true}, nil
 }
@@ -74,7 +74,7 @@ func (c *issuerCache) keep(cert *x509.Certificate) error {
 
 // wantsIssuer reports whether the issuer of s could be fetched.
 func (a *Agent) wantsIssuer(s *subject) bool {
-	return s.chain.Issuer == nil && len(s.urls) > 0 && len(s.chain.Leaf.CAIssuers) > 0 && !a.o.LookOnly
+	return s.chain.Issuer == nil && len(s.urls) > 0 && len(s.chain.Leaf.CAIssuers) > 0 && !a.o.LookOnly && a.issuers.dir != ""
 }
 
 // fetchIssuer asks the leaf's caIssuers URLs, one after the other.

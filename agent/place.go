@@ -72,7 +72,7 @@ func (a *Agent) place(t *target, p placement) {
 	} else {
 		p.change.Reason = string(p.cause)
 	}
-	if p.cause != profile.Absent {
+	if first := t.said == Pending || t.said == notACandidate; p.cause != profile.Absent || !first {
 		p.queues = g.Hooks // a placeholder where nothing was is no news
 	}
 	t.placing = true

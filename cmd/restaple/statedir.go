@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/restaple/restaple/agent/config"
 )
 
@@ -34,8 +36,9 @@ func usualStateDir() string {
 	if dir, _, _ := strings.Cut(os.Getenv("STATE_DIRECTORY"), ":"); dir != "" {
 		return dir
 	}
-	if os.Geteuid() == 0 {
-		return "/var/lib/restaple"
+	const usual = "/var/lib/restaple"
+	if os.Geteuid() == 0 || unix.Access(usual, unix.W_OK) == nil {
+		return usual
 	}
 	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "restaple")
