@@ -121,10 +121,15 @@ func (p *play) revoked() {
 	end()
 }
 
-// ended: the responder does not come back before the staple ends.
+// ended: the responder does not come back before the staple ends. A server that
+// keeps what it has until its end counts in whole seconds, and may serve it in
+// that very second: there the watch, which counts finer, is not for it.
 func (p *play) ended() {
 	p.begin(ending)
-	end := p.watch()
+	end := func() {}
+	if !p.Keeps {
+		end = p.watch()
+	}
 	p.see(stage.Good, time.Time{})
 	p.Down()
 	p.see(stage.None, time.Time{})
