@@ -103,6 +103,17 @@ func (k *keeper) schedule(e *entry) {
 		e.at = e.refreshAt()
 	}
 	k.due.set(e)
+	k.wakeUp()
+}
+
+// discard has a file removed soon. The caller has the lock.
+func (k *keeper) discard(path string) {
+	k.trash = append(k.trash, path)
+	k.wakeUp()
+}
+
+// wakeUp has run take another step. It never blocks.
+func (k *keeper) wakeUp() {
 	select {
 	case k.wake <- struct{}{}:
 	default:
@@ -205,7 +216,7 @@ func (k *keeper) take(path string, w wanted, now time.Time) {
 		return // it has been asked for already
 	}
 	if len(k.entries) >= k.limit {
-		k.trash = append(k.trash, path)
+		k.discard(path)
 		k.mu.Unlock()
 		return
 	}
@@ -220,7 +231,7 @@ func (k *keeper) take(path string, w wanted, now time.Time) {
 		defer k.mu.Unlock()
 		if e.flight == nil && e.this.IsZero() {
 			k.drop(e)
-			k.trash = append(k.trash, path)
+			k.discard(path)
 		}
 	}
 }
