@@ -20,7 +20,7 @@ func trafficserver() *Profile {
 		Withdraw: everywhere(Remove),
 		// A changed staple is only read again with a changed ssl_multicert.config.
 		Reload: &Reload{
-			Running: []string{"/run/trafficserver/manager.lock"}, // PIDFile of Debian's unit,
+			Running: []string{"/run/trafficserver/manager.lock"}, // PIDFile of Debian's unit
 			Check:   []string{"touch", "/etc/trafficserver/ssl_multicert.config"},
 			Command: []string{"traffic_ctl", "config", "reload"},
 		},
