@@ -48,7 +48,7 @@ type Agent struct {
 	askings  int // requests on their way
 	placings int // changes of staple files on their way
 	scanning bool
-	rescan   bool              // asked for while scanning
+	rescan   bool              // asked for, and not begun
 	scanned  bool              // at least once
 	looks    uint32            // full looks so far
 	ready    bool              // the first pass is over
@@ -112,7 +112,7 @@ func New(o Options) (*Agent, error) {
 	lanes := o.Lanes
 	lanes.Revived = a.onRevived
 	a.lanes = responder.NewLanes(lanes)
-	a.proofs = proofs{due: make(chan struct{}, 1), last: make(map[string]prove.Finding)}
+	a.proofs = proofs{due: make(chan struct{}, 1), last: make(map[string]prove.Finding), retold: make(map[string]retold)}
 	a.placer = newPlacer(a.placed, o.Log)
 	var err error
 	if a.issuers, err = openIssuerCache(&o); err != nil {
@@ -207,7 +207,14 @@ func (a *Agent) RunOnce(ctx context.Context) ([]Certificate, error) {
 		}
 	}
 	if a.proves() {
-		if e := a.proveAll(ctx, true); e != nil {
+		again, e := a.proveAll(ctx, true)
+		if again {
+			for _, q := range a.queues {
+				_ = q.Flush(ctx) // it logs why not, and the proof shows it
+			}
+			_, e = a.proveAll(ctx, true)
+		}
+		if e != nil {
 			err = errors.Join(err, &ProofError{e})
 		}
 	}

@@ -95,9 +95,7 @@ func (a *Agent) Placed(ctx context.Context, q *hooks.Queue) []hooks.Change {
 			if t.sub == nil || !t.disk.current(now) || !slices.Contains(a.o.Groups[t.key.group].Hooks, q) {
 				continue
 			}
-			c := a.change(t, hooks.Placed)
-			c.Status, c.ThisUpdate, c.NextUpdate = string(t.disk.status), t.disk.this, t.disk.next
-			out = append(out, c)
+			out = append(out, a.standing(t))
 		}
 	})
 	return out

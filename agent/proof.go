@@ -29,6 +29,8 @@ type proofs struct {
 
 	mu   sync.Mutex
 	last map[string]prove.Finding // by address
+
+	retold map[string]retold // by address; the loop's
 }
 
 // ProveSoon has the configured addresses asked for what they serve. Hooks call
@@ -70,14 +72,15 @@ func (a *Agent) proveLoop(ctx context.Context) error {
 			case <-time.After(proofPause):
 			}
 		}
-		_ = a.proveAll(ctx, false) // it logs what it finds
+		_, _ = a.proveAll(ctx, false) // it logs what it finds
 	}
 }
 
-// proveAll asks all addresses and returns those that do not serve what is on
-// disk. In a single pass a server that is not reached may just not have been
-// started yet: that is said, and is no error.
-func (a *Agent) proveAll(ctx context.Context, once bool) error {
+// proveAll asks all addresses, and returns as an error those that do not serve
+// what is on disk, and whether their hooks have been told again. In a single
+// pass a server that is not reached may just not have been started yet: that is
+// said, and is no error.
+func (a *Agent) proveAll(ctx context.Context, once bool) (retold bool, err error) {
 	var wrong []error
 	for i := range a.o.Groups {
 		g := &a.o.Groups[i]
@@ -96,17 +99,21 @@ func (a *Agent) proveAll(ctx context.Context, once bool) error {
 				}
 			}
 		}
-		for _, f := range (&prove.Prover{Within: a.o.ProveWithin}).Prove(ctx, addresses, expect) {
+		findings := (&prove.Prover{Within: a.o.ProveWithin}).Prove(ctx, addresses, expect)
+		for _, f := range findings {
 			if ctx.Err() != nil {
-				return nil
+				return false, nil
 			}
 			a.noteProof(f)
 			if !f.Same {
 				wrong = append(wrong, fmt.Errorf("%s: %s: %s", f.Address, f.Result, f.Detail))
 			}
 		}
+		if a.retell(ctx, i, findings) {
+			retold = true
+		}
 	}
-	return errors.Join(wrong...)
+	return retold, errors.Join(wrong...)
 }
 
 // noteProof logs what a handshake has shown, when it is another thing than

@@ -101,3 +101,73 @@ func TestPassFailsIfTheServerServesSomethingElse(t *testing.T) {
 		t.Errorf("the staple of another certificate is served: %v", err)
 	}
 }
+
+// deafFor makes the hook reload the server, except for its first n calls, whose
+// signal is lost.
+func (w *world) deafFor(n int, reload func()) *atomic.Int64 {
+	calls := new(atomic.Int64)
+	w.told.after(func() {
+		if calls.Add(1) > int64(n) {
+			reload()
+		}
+	})
+	return calls
+}
+
+func TestHookIsToldAgainIfTheServerDidNotHear(t *testing.T) {
+	for _, how := range []string{"daemon", "single pass"} {
+		t.Run(how, func(t *testing.T) {
+			w := newWorld(t)
+			issued := w.issue("site.pem", lab.IssueOptions{})
+			address, reload := tlsServer(t, issued, w.path("site.pem.ocsp"))
+			calls := w.deafFor(1, reload)
+			w.group = func(g *agent.Group) { g.Prove = []prove.Address{address} }
+			w.options = func(o *agent.Options) { o.ProveWithin = 200 * time.Millisecond }
+			var a *agent.Agent
+			if how == "daemon" {
+				a = w.run("generic")
+				w.told.after(a.ProveSoon)
+			} else {
+				a = w.agent("generic")
+				if _, err := a.RunOnce(t.Context()); err != nil {
+					t.Errorf("the pass failed: %v", err)
+				}
+			}
+			eventually(t, "the proof", func() bool { p := a.Proofs(); return len(p) == 1 && p[0].Result == prove.Proven })
+			if n := calls.Load(); n != 2 {
+				t.Errorf("the hook was told %d times, want twice", n)
+			}
+		})
+	}
+}
+
+func TestServerThatNeverServesTheStapleIsNotReloadedForEver(t *testing.T) {
+	w := newWorld(t)
+	issued := w.issue("site.pem", lab.IssueOptions{})
+	address, reload := tlsServer(t, issued, w.path("site.pem.ocsp"))
+	calls := w.deafFor(1000, reload)
+	w.group = func(g *agent.Group) { g.Prove = []prove.Address{address} }
+	var proofs atomic.Int64
+	w.options = func(o *agent.Options) {
+		o.ProveWithin = -1
+		o.Proved = func(prove.Finding) { proofs.Add(1) }
+	}
+	a := w.run("generic")
+	w.told.after(a.ProveSoon)
+	eventually(t, "the second telling", func() bool { return calls.Load() == 2 })
+	before := proofs.Load()
+	for range 2 {
+		a.ProveSoon()
+		eventually(t, "another proof", func() bool { return proofs.Load() > before })
+		before = proofs.Load()
+	}
+	if n := calls.Load(); n != 2 {
+		t.Errorf("the hook was told %d times, want twice", n)
+	}
+	// Another staple is another matter.
+	w.responder.Renew()
+	if _, err := a.Refresh(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the new staple's two tellings", func() bool { return calls.Load() == 4 })
+}

@@ -44,6 +44,7 @@ type recorder struct {
 	mu      sync.Mutex
 	batches [][]hooks.Change
 	fail    error
+	then    []func() // what follows a delivery
 }
 
 func (r *recorder) Deliver(_ context.Context, changes []hooks.Change) error {
@@ -53,7 +54,16 @@ func (r *recorder) Deliver(_ context.Context, changes []hooks.Change) error {
 		return r.fail
 	}
 	r.batches = append(r.batches, changes)
+	for _, f := range r.then {
+		f()
+	}
 	return nil
+}
+
+func (r *recorder) after(f func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.then = append(r.then, f)
 }
 
 func (r *recorder) count() int {

@@ -61,10 +61,13 @@ func (p *Promise) Keep(changes []Change) {
 	}
 }
 
+// Hears reports whether the hook is told of such events.
+func (q *Queue) Hears(e Event) bool { return slices.Contains(q.options.Events, e) }
+
 func (q *Queue) heard(changes []Change) []Change {
 	var heard []Change
 	for _, c := range changes {
-		if slices.Contains(q.options.Events, c.Event) {
+		if q.Hears(c.Event) {
 			// In another zone the last nextUpdate there is, in 9999, can fall
 			// into a year that has no JSON.
 			c.ThisUpdate, c.NextUpdate = c.ThisUpdate.UTC(), c.NextUpdate.UTC()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/restaple/restaple/agent/staple"
+	"github.com/restaple/restaple/watcher/chain"
 )
 
 // Result says in one word what a server serves, beside what it should. The
@@ -57,6 +58,10 @@ type Finding struct {
 
 	// Staple is what is served if it verified, with any status; else nil.
 	Staple *staple.Staple
+
+	// Leaf is the one a server presents; nil without a handshake. Compare
+	// leaves it to the caller.
+	Leaf *chain.Leaf
 }
 
 // OK reports whether clients get a good staple, and the one on disk if there

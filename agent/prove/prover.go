@@ -82,6 +82,7 @@ func (p *Prover) look(ctx context.Context, a Address, expect func(leaf *chain.Le
 	if err != nil {
 		return Failed(err)
 	}
+	f.Leaf = served.Chain.Leaf
 	e := expect(served.Chain.Leaf)
 	if e == nil {
 		return f.because(OtherLeaf, "the server presents the certificate %s with serial %s, which is not on disk",
@@ -98,7 +99,7 @@ func (p *Prover) look(ctx context.Context, a Address, expect func(leaf *chain.Le
 		Chain: served.Chain, Served: served.Staple, Now: time.Now(), Verify: e.Verify,
 		HasDisk: true, Disk: disk, Accepts: e.Accepts,
 	})
-	f.Address = a
+	f.Address, f.Leaf = a, served.Chain.Leaf
 	return f
 }
 
