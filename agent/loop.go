@@ -30,7 +30,7 @@ func (a *Agent) loop(ctx context.Context, changes <-chan watcher.Change, once bo
 				a.o.Ready()
 			}
 		}
-		if once && a.settled() && !a.scanning && a.finished(wall()) {
+		if once && a.settled() && !a.scanning && !a.rescan && a.finished(wall()) {
 			return nil
 		}
 		a.memory.saveSoon(a.failures)
@@ -53,10 +53,9 @@ func (a *Agent) loop(ctx context.Context, changes <-chan watcher.Change, once bo
 			a.revive()
 		case f := <-a.calls:
 			f()
-			if a.rescan {
-				a.rescan = false
-				a.lookEverywhere(ctx)
-			}
+		}
+		if a.rescan {
+			a.lookEverywhere(ctx)
 		}
 	}
 }

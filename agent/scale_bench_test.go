@@ -60,11 +60,13 @@ func (f *fleet) daemon(b *testing.B, n int) {
 	took := time.Since(start)
 	b.ReportMetric(limit.Seconds()/took.Seconds(), "ready-ratio")
 
+	time.Sleep(5 * time.Second) // the look that follows when the watches stand
+
 	runtime.GC()
 	runtime.GC() // what has a finalizer goes with the second
 	b.ReportMetric(float64(int64(heap())-int64(before))/float64(n), "heap-B/cert")
 
-	const quiet = 70 * time.Second // with one full look in it
+	const quiet = 65 * time.Second // with one full look in it
 	cpu, began := cpuTime(b), time.Now()
 	time.Sleep(quiet)
 	b.ReportMetric(100*(cpuTime(b)-cpu).Seconds()/time.Since(began).Seconds(), "idle-%core")

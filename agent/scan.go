@@ -25,14 +25,15 @@ type sighting struct {
 	stamp, staple, snippet watcher.Stamp
 }
 
-// lookEverywhere starts a full scan, or another one after that which is on
-// its way.
+// lookEverywhere starts a full scan. While what an earlier one has found is
+// still being read, it only takes note: a second scan beside it would have
+// everything read twice.
 func (a *Agent) lookEverywhere(ctx context.Context) {
-	if a.scanning {
+	if a.scanning || a.lookings > 0 {
 		a.rescan = true
 		return
 	}
-	a.scanning = true
+	a.rescan, a.scanning = false, true
 	for _, l := range a.loaders {
 		l.Refresh()
 	}
@@ -87,10 +88,6 @@ func (a *Agent) onScan(ctx context.Context, s scan) {
 		}
 	}
 	a.observe(ctx, looks)
-	if a.rescan {
-		a.rescan = false
-		a.lookEverywhere(ctx)
-	}
 }
 
 // hidden reports whether a file that was not found may be there all the same:
