@@ -48,9 +48,5 @@ func idHashes(issuer *chain.Issuer, h crypto.Hash) (name, key []byte, ok bool) {
 	if name, key, ok = issuer.IDHashes(h); ok || h == 0 {
 		return name, key, ok
 	}
-	_, bits, ok := outline(issuer.Certificate.Raw)
-	if !ok {
-		return nil, nil, false
-	}
-	return digest(h, issuer.Certificate.RawSubject), digest(h, bits), true
+	return digest(h, issuer.Certificate.RawSubject), digest(h, keyBits(issuer.Certificate)), true
 }

@@ -23,7 +23,7 @@ type response struct {
 
 	algorithm    algorithmIdentifier
 	signature    []byte
-	certificates []cryptobyte.String // each a whole element; not parsed
+	certificates []embedded
 }
 
 // responderID is a CHOICE: one of the two is set.
@@ -120,9 +120,11 @@ func parseBytes(in cryptobyte.String) (*response, error) {
 			return nil, reject(Malformed, "bad certs")
 		}
 		for !list.Empty() {
-			var cert cryptobyte.String
-			if !list.ReadASN1Element(&cert, asn1.SEQUENCE) {
-				return nil, reject(Malformed, "bad certs")
+			var cert embedded
+			if !cert.read(&list) {
+				// Clients that read all of them, as Java and OpenSSL do,
+				// refuse the whole response.
+				return nil, reject(Malformed, "certificate %d in certs cannot be read", len(r.certificates)+1)
 			}
 			r.certificates = append(r.certificates, cert)
 		}

@@ -11,9 +11,6 @@ import (
 	"strconv"
 	"time"
 
-	"golang.org/x/crypto/cryptobyte"
-	"golang.org/x/crypto/cryptobyte/asn1"
-
 	"github.com/restaple/restaple/watcher/chain"
 )
 
@@ -53,7 +50,7 @@ func (v *Verifier) signer(r *response, a algorithm, issuer *chain.Issuer, now ti
 		}
 	}
 	for _, cert := range v.options.Trusted {
-		if subject, bits, ok := outline(cert.Raw); ok && r.responder.names(subject, bits) {
+		if bits := keyBits(cert); r.responder.names(cert.RawSubject, bits) {
 			if s := trusted(cert); t.passes(s, nil) {
 				return s, nil
 			}
@@ -61,12 +58,11 @@ func (v *Verifier) signer(r *response, a algorithm, issuer *chain.Issuer, now ti
 	}
 	for _, cert := range r.certificates {
 		// Responders may embed what they think helps (RFC 6960 section
-		// 4.2.1). What cannot be read or is named by nothing is skipped.
-		subject, bits, ok := outline(cert)
-		if !ok || !r.responder.names(subject, bits) || bytes.Equal(cert, issuer.Certificate.Raw) {
+		// 4.2.1). What is named by nothing is skipped.
+		if !r.responder.names(cert.subject, cert.keyBits) || bytes.Equal(cert.element, issuer.Certificate.Raw) {
 			continue
 		}
-		if s, err := v.delegate(cert, issuer); t.passes(s, err) {
+		if s, err := v.delegate(cert.element, issuer); t.passes(s, err) {
 			return s, nil
 		}
 	}
@@ -143,24 +139,4 @@ func (id responderID) String() string {
 		return "with a name that cannot be read"
 	}
 	return strconv.Quote(name.String())
-}
-
-// outline reads what a ResponderID can name from a certificate, without the
-// cost of parsing all of it: a response may carry a whole chain.
-func outline(certificate []byte) (subject, keyBits []byte, ok bool) {
-	var cert, tbs, name, spki cryptobyte.String
-	in := cryptobyte.String(certificate)
-	if !in.ReadASN1(&cert, asn1.SEQUENCE) || !cert.ReadASN1(&tbs, asn1.SEQUENCE) ||
-		!tbs.SkipOptionalASN1(tag0) || // version
-		!tbs.SkipASN1(asn1.INTEGER) || // serialNumber
-		!tbs.SkipASN1(asn1.SEQUENCE) || // signature
-		!tbs.SkipASN1(asn1.SEQUENCE) || // issuer
-		!tbs.SkipASN1(asn1.SEQUENCE) || // validity
-		!tbs.ReadASN1Element(&name, asn1.SEQUENCE) ||
-		!tbs.ReadASN1(&spki, asn1.SEQUENCE) ||
-		!spki.SkipASN1(asn1.SEQUENCE) || // algorithm
-		!spki.ReadASN1BitStringAsBytes(&keyBits) || !spki.Empty() {
-		return nil, nil, false
-	}
-	return name, keyBits, true
 }
