@@ -39,9 +39,12 @@ func (a *Agent) evaluate(ctx context.Context, s *subject, now time.Time) {
 		earlier(t.writeAt)
 		if t.disk.kind == valid {
 			earlier(schedule.UrgentAt(t.disk.this, t.disk.ends))
-			earlier(schedule.AlarmAt(t.disk.this, t.disk.ends))
+			earlier(alarmAt(t))
 			earlier(endsAt(t))
 			earlier(t.disk.ends)
+		}
+		if t.disk.kind == unverified && !t.disk.ends.IsZero() {
+			earlier(endsAt(t))
 		}
 	}
 	earlier(s.chain.Leaf.NotBefore)
@@ -154,8 +157,8 @@ func waitingRetry(attempts int) time.Duration {
 	return min(30*time.Second, time.Second<<min(attempts-1, 5))
 }
 
-// refreshAt is when a good staple is renewed: about half-way to its end, at
-// the next time the schedule allows, but not after three quarters.
+// refreshAt is when a good staple is renewed: about half-way to its end, soon
+// after the next time the schedule allows, but not after three quarters.
 func refreshAt(d disk, key uint64, gate *schedule.Cron) time.Time {
 	at := schedule.RefreshAt(d.this, d.ends, key)
 	if d.next.IsZero() {
@@ -165,10 +168,7 @@ func refreshAt(d disk, key uint64, gate *schedule.Cron) time.Time {
 	if gate == nil || !at.Before(urgent) {
 		return at
 	}
-	if tick := gate.Next(at.Add(-time.Nanosecond)); !tick.IsZero() && tick.Before(urgent) {
-		return tick
-	}
-	return urgent
+	return gate.Turn(at, urgent, key)
 }
 
 // withdraw takes the staple of t out in the way of its server's profile.
@@ -179,6 +179,8 @@ func (a *Agent) withdraw(t *target, cause profile.Cause, now time.Time) {
 	way := a.o.Groups[t.key.group].Profile.Withdraw[cause]
 	switch {
 	case way == "" || way == profile.Leave,
+		// An empty file keeps a place for a staple, and this leaf can have none.
+		way == profile.Empty && cause == profile.Absent && len(t.sub.urls) == 0,
 		way == profile.Remove && t.disk.kind == missing && t.disk.snippet == watcher.Stamp{},
 		way == profile.Empty && t.disk.kind == empty,
 		way == profile.Placeholder && t.disk.kind == placeholder:

@@ -90,7 +90,7 @@ func (l look) do(now time.Time) observation {
 			return o
 		}
 	}
-	o.disk = readStaple(l.staple, o.chain, now, l.checker)
+	o.disk = readStaple(l.staple, l.key.path, o.chain, now, l.checker)
 	if l.snippet != "" {
 		o.disk.snippet, _ = watcher.StampOf(l.snippet)
 		text, err := readLimited(l.snippet)
@@ -99,8 +99,9 @@ func (l look) do(now time.Time) observation {
 	return o
 }
 
-// readStaple says what the staple file at path holds for a chain.
-func readStaple(path string, c *chain.Chain, now time.Time, v *staple.Verifier) disk {
+// readStaple says what the staple file at path holds for the chain in the file
+// cert.
+func readStaple(path, cert string, c *chain.Chain, now time.Time, v *staple.Verifier) disk {
 	var d disk
 	d.stamp, _ = watcher.StampOf(path) // what cannot be looked at is read as missing, and said when it is written
 	if d.stamp == (watcher.Stamp{}) {
@@ -124,7 +125,7 @@ func readStaple(path string, c *chain.Chain, now time.Time, v *staple.Verifier) 
 		d.kind = foreign
 		return d
 	case c.Issuer == nil:
-		d.kind = unverified
+		d.judge(der, cert)
 		return d
 	}
 	s, err := v.Verify(der, c, now)
@@ -137,6 +138,19 @@ func readStaple(path string, c *chain.Chain, now time.Time, v *staple.Verifier) 
 	}
 	d.kind, d.reason, d.this, d.next = invalid, e.Reason, e.ThisUpdate, e.NextUpdate
 	return d
+}
+
+// judge says what can be said of a response while there is no issuer to verify
+// it with: whether it is of an earlier leaf, and when it is over in any case.
+func (d *disk) judge(der []byte, cert string) {
+	d.kind = unverified
+	leaf, err := chain.LeafCertificate(cert)
+	if err != nil {
+		return // it has changed since; that will be looked at
+	}
+	if d.this, d.ends, err = staple.About(der, leaf); err != nil {
+		d.kind, d.reason = invalid, reasonOf(err).Reason
+	}
 }
 
 // isForeign reports whether a file in a staple's place is what nobody could

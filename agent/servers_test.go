@@ -39,15 +39,82 @@ func TestPlaceholderStandsWhereNginxHasNoStaple(t *testing.T) {
 	w.mustHold("site.pem")
 }
 
-func TestNoPlaceholderForALeafThatCanHaveNoStaple(t *testing.T) {
-	w := newWorld(t)
-	w.issue("site.pem", lab.IssueOptions{Responders: []string{}})
-	got := w.once("nginx")["site.pem"]
-	if got.State != agent.NoResponder || !got.OK {
-		t.Errorf("state %q, ok %v, want no-responder and ok", got.State, got.OK)
+// A CA that has stopped OCSP issues leaves without a responder, and the line
+// ssl_stapling_file in nginx's configuration stays.
+func TestLeafThatCanHaveNoStapleGetsWhatTheServerStartsWith(t *testing.T) {
+	plain := func(*agent.Group) {}
+	for name, row := range map[string]struct {
+		server      string
+		group       func(*agent.Group)
+		placeholder bool
+	}{
+		"nginx":                  {"nginx", plain, true},
+		"nginx with a snippet":   {"nginx", func(g *agent.Group) { g.Profile = g.Profile.WithSnippet() }, false},
+		"HAProxy with a reserve": {"haproxy", func(g *agent.Group) { g.Profile = g.Profile.WithReserve() }, false},
+		"generic":                {"generic", plain, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.group = row.group
+			w.issue("new.pem", lab.IssueOptions{Responders: []string{}})
+			w.issue("renewed.pem", lab.IssueOptions{})
+			w.once(row.server)
+			told := w.told.count()
+			if row.placeholder && told != 1 {
+				t.Errorf("hooks were told %d times, want once, of the staple", told)
+			}
+			leaf := w.issue("renewed.pem", lab.IssueOptions{Responders: []string{}})
+			w.write("renewed.pem", leaf.CertPEM()) // nor is there an issuer
+			got := w.once(row.server)
+			for _, cert := range []string{"new.pem", "renewed.pem"} {
+				if got[cert].State != agent.NoResponder || !got[cert].OK {
+					t.Errorf("%s: state %q, ok %v, want no-responder and ok", cert, got[cert].State, got[cert].OK)
+				}
+				der, err := os.ReadFile(w.path(cert + ".ocsp"))
+				switch {
+				case row.placeholder && !staple.IsPlaceholder(der):
+					t.Errorf("%s: %x, %v beside it, want the placeholder", cert, der, err)
+				case !row.placeholder && cert == "new.pem" && !os.IsNotExist(err):
+					t.Errorf("%s: %x, %v beside it, want no file", cert, der, err)
+				}
+			}
+		})
 	}
-	if _, err := os.Stat(w.path("site.pem.ocsp")); !os.IsNotExist(err) {
-		t.Errorf("a file was made: %v", err)
+}
+
+func TestOldStapleOfARenewedLeafWithoutAnIssuerIsWithdrawn(t *testing.T) {
+	for name, row := range map[string]struct {
+		server string
+		leaf   lab.IssueOptions
+		gone   bool
+	}{
+		"generic":               {"generic", lab.IssueOptions{}, true},
+		"exim":                  {"exim", lab.IssueOptions{}, true},
+		"nginx":                 {"nginx", lab.IssueOptions{}, false},
+		"nginx, no responder":   {"nginx", lab.IssueOptions{Responders: []string{}}, false},
+		"generic, no responder": {"generic", lab.IssueOptions{Responders: []string{}}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			old := w.issue("site.pem", lab.IssueOptions{})
+			w.once(row.server)
+			before := w.mustHold("site.pem")
+			w.write("site.pem", old.CertPEM()) // the issuer goes, the leaf stays
+			w.once(row.server)
+			if der, err := os.ReadFile(w.path("site.pem.ocsp")); !bytes.Equal(der, before.DER()) {
+				t.Errorf("the staple of the leaf that is there was touched: %v", err)
+			}
+			leaf, err := w.pki.Intermediate.Issue(row.leaf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.write("site.pem", leaf.CertPEM())
+			w.once(row.server)
+			der, err := os.ReadFile(w.path("site.pem.ocsp"))
+			if row.gone && !os.IsNotExist(err) || !row.gone && !staple.IsPlaceholder(der) {
+				t.Errorf("beside the renewed leaf: %d octets, %v; want the earlier leaf's staple gone", len(der), err)
+			}
+		})
 	}
 }
 

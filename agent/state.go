@@ -81,7 +81,7 @@ func stateOf(t *target, now time.Time) State {
 		return Revoked
 	case t.disk.current(now):
 		switch {
-		case !now.Before(schedule.AlarmAt(t.disk.this, t.disk.ends)):
+		case !now.Before(alarmAt(t)):
 			return Ending
 		case !now.Before(schedule.UrgentAt(t.disk.this, t.disk.ends)):
 			return Late
@@ -111,11 +111,10 @@ func withdrawal(t *target, p Policy, now time.Time) (profile.Cause, bool) {
 	d, s := &t.disk, t.sub
 	switch d.kind {
 	case missing:
-		if (t.disk.snippet != watcher.Stamp{}) {
+		if (d.snippet != watcher.Stamp{}) {
 			return profile.Damaged, true // it names a file that is not there
 		}
-		// A server that needs a file gets one, if the leaf can ever have a staple.
-		return profile.Absent, len(s.urls) > 0
+		return profile.Absent, true
 	case empty:
 		return profile.Damaged, true
 	case invalid:
@@ -134,6 +133,8 @@ func withdrawal(t *target, p Policy, now time.Time) (profile.Cause, bool) {
 			return profile.Revoked, true
 		}
 		return profile.Ending, !now.Before(endsAt(t))
+	case unverified:
+		return profile.Ending, !d.ends.IsZero() && !now.Before(endsAt(t))
 	}
 	return "", false
 }
@@ -145,12 +146,22 @@ func (t *target) supersedes() bool {
 	return t.disk.kind == valid && t.disk.this.After(t.sub.stated)
 }
 
-// endsAt is when a valid staple of t is taken out. Clients' clocks differ, so
-// it is some time before the end; but a must-staple leaf is as dead without a
-// staple as with an expired one, so there it is the end itself.
+// endsAt is when a staple of t is taken out. Clients' clocks differ, so it is
+// some time before the end; but a must-staple leaf is as dead without a staple
+// as with an expired one, so there it is only as long before as servers need to
+// take note.
 func endsAt(t *target) time.Time {
 	if t.sub.chain.Leaf.MustStaple {
-		return t.disk.ends
+		return schedule.LastMomentAt(t.disk.this, t.disk.ends)
 	}
 	return schedule.WithdrawAt(t.disk.this, t.disk.ends)
+}
+
+// alarmAt is when a person has to look after t. A must-staple leaf is cut off
+// when its staple ends, so there it is earlier.
+func alarmAt(t *target) time.Time {
+	if t.sub.chain.Leaf.MustStaple {
+		return schedule.UrgentAt(t.disk.this, t.disk.ends)
+	}
+	return schedule.AlarmAt(t.disk.this, t.disk.ends)
 }

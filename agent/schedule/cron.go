@@ -13,6 +13,14 @@ import (
 // also a negative one, into every second.
 const minEvery = time.Second
 
+const (
+	// An opening is how long after a time that an expression names leaves
+	// have their turn: a tenth of the time to the next one, but at least
+	// shortestOpening, if there is as much, and at most longestOpening.
+	shortestOpening = time.Minute
+	longestOpening  = time.Hour
+)
+
 // everyPrefix begins an expression for a fixed interval.
 const everyPrefix = "@every "
 
@@ -92,6 +100,23 @@ func (c *Cron) Next(t time.Time) time.Time {
 		t = t.AddDate(5, 0, 0)
 	}
 	return time.Time{}
+}
+
+// Turn is when a leaf that is due at a time has its turn: after the next time
+// that the expression names, by a share of the opening that is always the same
+// for a key; without it all that has fallen due since the last such time would
+// be asked for in one instant, on every host. It is urgent at the latest.
+func (c *Cron) Turn(at, urgent time.Time, key uint64) time.Time {
+	tick := c.Next(at.Add(-time.Nanosecond))
+	if tick.IsZero() || !tick.Before(urgent) {
+		return urgent
+	}
+	open := longestOpening
+	if next := c.Next(tick); !next.IsZero() {
+		gap := next.Sub(tick)
+		open = min(gap, max(gap/10, shortestOpening), longestOpening)
+	}
+	return tick.Add(part(key, min(open, urgent.Sub(tick))))
 }
 
 // nextMultiple is the first multiple of d since the Unix epoch after t.

@@ -74,6 +74,48 @@ func TestCronRefusesWhatWouldNeverOrAlwaysFire(t *testing.T) {
 	}
 }
 
+func TestTurnsAreSpreadAfterTheTimeThatTheScheduleNames(t *testing.T) {
+	for _, test := range []struct {
+		expr string
+		open time.Duration
+	}{
+		{"* * * * *", time.Minute},
+		{"@every 20s", 20 * time.Second},
+		{"*/5 * * * *", time.Minute},
+		{"0 * * * *", 6 * time.Minute},
+		{"30 2 * * *", time.Hour},
+		{"0 0 1 1 *", time.Hour},
+	} {
+		t.Run(test.expr, func(t *testing.T) {
+			c, err := ParseCron(test.expr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			at := noon.Add(time.Second) // a whole fleet is due then
+			tick, urgent := c.Next(at), at.AddDate(5, 0, 0)
+			turns := make(map[time.Time]bool)
+			for n := range uint64(1000) {
+				turn := c.Turn(at, urgent, mix(n))
+				if turn.Before(tick) || !turn.Before(tick.Add(test.open)) {
+					t.Fatalf("turn at %v, want within %v after %v", turn, test.open, tick)
+				}
+				turns[turn.Truncate(test.open/10)] = true
+				if again := c.Turn(at, urgent, mix(n)); !again.Equal(turn) {
+					t.Fatalf("the same leaf has its turn at %v and at %v", turn, again)
+				}
+			}
+			if len(turns) < 9 {
+				t.Errorf("1000 leaves lie in %d tenths of what is open to them, want all", len(turns))
+			}
+			for _, urgent := range []time.Time{at, tick, tick.Add(time.Second)} {
+				if turn := c.Turn(at, urgent, allJitter); turn.After(urgent) {
+					t.Errorf("turn at %v, although it is urgent at %v", turn, urgent)
+				}
+			}
+		})
+	}
+}
+
 func FuzzParseCron(f *testing.F) {
 	for _, expr := range []string{"* * * * *", "TZ=UTC", "TZ=UTC @daily", "@every -5m", "@every 1h", "0 0 30 2 *",
 		"*/15 9-17 1,15 jan-mar mon", "? ? ? ? ?", "CRON_TZ=UTC 0 0 29 2 *", "1-2-3 * * * *", "1/2/3 * * * *"} {

@@ -18,6 +18,11 @@ const (
 	// clocks differ by minutes, and an expired staple is worse than none.
 	withdrawMargin = 5 * time.Minute
 
+	// lastMoment is how long before its end a staple goes that a leaf cannot
+	// do without: long enough for a hook's delay, a check of the server's
+	// configuration and a reload.
+	lastMoment = time.Minute
+
 	// alarmMargin is how much time a person needs at least.
 	alarmMargin = time.Hour
 
@@ -61,4 +66,11 @@ func AlarmAt(thisUpdate, expires time.Time) time.Time {
 // minutes before its end, or an eighth of the window if that is shorter.
 func WithdrawAt(thisUpdate, expires time.Time) time.Time {
 	return expires.Add(-min(withdrawMargin, window(thisUpdate, expires)/8))
+}
+
+// LastMomentAt is when a staple is taken out that a leaf cannot do without: a
+// minute before its end, or an eighth of the window if that is shorter, so that
+// a server that has to reload never serves one that has ended.
+func LastMomentAt(thisUpdate, expires time.Time) time.Time {
+	return expires.Add(-min(lastMoment, window(thisUpdate, expires)/8))
 }

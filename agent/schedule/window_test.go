@@ -45,18 +45,18 @@ func TestAStapleIsRefreshedInTheMiddleOfItsWindowLessTheJitter(t *testing.T) {
 
 func TestWarningAlarmAndWithdrawalComeBeforeTheEnd(t *testing.T) {
 	for _, test := range []struct {
-		name                    string
-		window                  time.Duration
-		urgent, alarm, withdraw time.Duration // before the end
+		name                          string
+		window                        time.Duration
+		urgent, alarm, withdraw, last time.Duration // before the end
 	}{
-		{"two minutes", 2 * time.Minute, 30 * time.Second, 15 * time.Second, 15 * time.Second},
-		{"ten minutes", 10 * time.Minute, 150 * time.Second, 75 * time.Second, 75 * time.Second},
-		{"one hour", time.Hour, 15 * time.Minute, 450 * time.Second, 5 * time.Minute},
-		{"four hours", 4 * time.Hour, time.Hour, time.Hour, 5 * time.Minute},
-		{"eight hours", 8 * time.Hour, 2 * time.Hour, time.Hour, 5 * time.Minute},
-		{"one day", day, 6 * time.Hour, 3 * time.Hour, 5 * time.Minute},
-		{"seven days", 7 * day, 42 * time.Hour, 21 * time.Hour, 5 * time.Minute},
-		{"ended before it began", -day, 0, 0, 0},
+		{"two minutes", 2 * time.Minute, 30 * time.Second, 15 * time.Second, 15 * time.Second, 15 * time.Second},
+		{"ten minutes", 10 * time.Minute, 150 * time.Second, 75 * time.Second, 75 * time.Second, time.Minute},
+		{"one hour", time.Hour, 15 * time.Minute, 450 * time.Second, 5 * time.Minute, time.Minute},
+		{"four hours", 4 * time.Hour, time.Hour, time.Hour, 5 * time.Minute, time.Minute},
+		{"eight hours", 8 * time.Hour, 2 * time.Hour, time.Hour, 5 * time.Minute, time.Minute},
+		{"one day", day, 6 * time.Hour, 3 * time.Hour, 5 * time.Minute, time.Minute},
+		{"seven days", 7 * day, 42 * time.Hour, 21 * time.Hour, 5 * time.Minute, time.Minute},
+		{"ended before it began", -day, 0, 0, 0, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			expires := noon.Add(test.window)
@@ -68,6 +68,7 @@ func TestWarningAlarmAndWithdrawalComeBeforeTheEnd(t *testing.T) {
 				{"urgent", UrgentAt(noon, expires), test.urgent},
 				{"alarm", AlarmAt(noon, expires), test.alarm},
 				{"withdraw", WithdrawAt(noon, expires), test.withdraw},
+				{"last moment", LastMomentAt(noon, expires), test.last},
 			} {
 				if got := expires.Sub(row.at); got != row.want {
 					t.Errorf("%s: got %v before the end, want %v", row.what, got, row.want)
@@ -81,7 +82,7 @@ func TestTheStepsOfALifeAreInOrderForEveryWindow(t *testing.T) {
 	for w := time.Second; w < 40*365*day; w += w/7 + time.Second {
 		expires := noon.Add(w)
 		steps := []time.Time{noon, RefreshAt(noon, expires, allJitter), RefreshAt(noon, expires, noJitter),
-			UrgentAt(noon, expires), AlarmAt(noon, expires), WithdrawAt(noon, expires), expires}
+			UrgentAt(noon, expires), AlarmAt(noon, expires), WithdrawAt(noon, expires), LastMomentAt(noon, expires), expires}
 		for i, at := range steps[1:] {
 			if at.Before(steps[i]) {
 				t.Fatalf("window %v: step %d at %v is before step %d at %v", w, i+1, at, i, steps[i])
@@ -109,6 +110,7 @@ func TestTimesAtTheEndOfTheWorldDoNotOverflow(t *testing.T) {
 				"urgent":          UrgentAt(test.this, test.expires),
 				"alarm":           AlarmAt(test.this, test.expires),
 				"withdraw":        WithdrawAt(test.this, test.expires),
+				"last moment":     LastMomentAt(test.this, test.expires),
 			} {
 				if got.Before(test.soonest) || got.After(test.latest) {
 					t.Errorf("%s: got %v, want it between %v and %v", what, got, test.soonest, test.latest)
