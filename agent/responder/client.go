@@ -20,6 +20,7 @@ type Options struct {
 	MaxBody        int64         // octets of an answer; 0: 64 KiB
 	Guard          *Guard        // nil: NewGuard with no options
 	Proxy          Proxy         // nil: EnvironmentProxy
+	InFlight       int           // most requests to all responders at once; 0: 256
 
 	// Egress returns the way to a responder, in the form of Host; nil for
 	// the ordinary way. It returns the same pointer for the same way:
@@ -50,6 +51,9 @@ func New(o Options) *Client {
 	}
 	if o.MaxBody <= 0 {
 		o.MaxBody = 64 << 10 // real answers have 0.3 to 8 KiB
+	}
+	if o.InFlight <= 0 {
+		o.InFlight = usualInFlightAll
 	}
 	if o.Guard == nil {
 		o.Guard = NewGuard(GuardOptions{})

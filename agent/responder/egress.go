@@ -1,6 +1,7 @@
 package responder
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -50,10 +51,11 @@ func FixedProxy(proxy, noProxy string) (Proxy, error) {
 type Egress struct {
 	Proxy  Proxy       // nil: the client's
 	Header http.Header // added to each request to the responder itself
-	TLS    *tls.Config // for https responders and proxies; nil: the system's roots
+	TLS    *tls.Config // for https responders; nil: the system's roots
 
 	ConnectTimeout time.Duration // 0: the client's
 	Timeout        time.Duration // 0: the client's
+	InFlight       int           // most requests to one responder at once; 0: 32
 }
 
 // route is an Egress with its connections. There are three pools, so that a
@@ -69,9 +71,13 @@ type route struct {
 	proxied *http.Transport // to proxies, which the operator named
 }
 
-// idlePerHost is as many as a lane has in flight: fewer would close and open
-// connections all the time.
-const idlePerHost = 32
+// usualInFlight is as many as a lane and the lanes together have in flight if
+// nobody says otherwise. As many connections are kept: with fewer they would be
+// closed and opened all the time.
+const (
+	usualInFlight    = 32
+	usualInFlightAll = 256
+)
 
 func newRoute(e *Egress, o *Options) *route {
 	r := &route{egress: e, proxy: o.Proxy, timeout: o.Timeout}
@@ -88,9 +94,15 @@ func newRoute(e *Egress, o *Options) *route {
 	open := &net.Dialer{Timeout: connect} // the timeout covers DNS and the handshake of TCP
 	guarded := &net.Dialer{Timeout: connect, ControlContext: control(o.Guard)}
 
-	r.guarded = newTransport(guarded, e.TLS, connect)
-	r.trusted = newTransport(open, e.TLS, connect)
-	r.proxied = newTransport(open, e.TLS, connect)
+	idle := cmp.Or(max(0, e.InFlight), usualInFlight)
+	r.guarded = newTransport(guarded, e.TLS, connect, idle)
+	r.trusted = newTransport(open, e.TLS, connect, idle)
+	// To a proxy, the connections of all responders are to one host.
+	r.proxied = newTransport(open, e.TLS, connect, max(idle, o.InFlight))
+	// The responder's own CA says nothing of a proxy, and our certificate is
+	// not for its eyes. net/http comes here for the proxy's handshake alone:
+	// that with the responder, within the tunnel, goes by TLSClientConfig.
+	r.proxied.DialTLSContext = (&tls.Dialer{NetDialer: open}).DialContext
 	r.proxied.Proxy = func(req *http.Request) (*url.URL, error) { return r.proxyFor(req.URL) }
 	r.proxied.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
 		if resp.StatusCode != http.StatusOK {
@@ -101,12 +113,12 @@ func newRoute(e *Egress, o *Options) *route {
 	return r
 }
 
-func newTransport(d *net.Dialer, t *tls.Config, handshake time.Duration) *http.Transport {
+func newTransport(d *net.Dialer, t *tls.Config, handshake time.Duration, idle int) *http.Transport {
 	return &http.Transport{
 		DialContext:            d.DialContext,
 		TLSClientConfig:        t.Clone(),
 		TLSHandshakeTimeout:    handshake,
-		MaxIdleConnsPerHost:    idlePerHost,
+		MaxIdleConnsPerHost:    idle,
 		IdleConnTimeout:        90 * time.Second,
 		DisableCompression:     true, // DER does not shrink, and what unpacks can be a bomb
 		MaxResponseHeaderBytes: 32 << 10,

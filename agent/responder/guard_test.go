@@ -91,17 +91,18 @@ func carriers(v4 netip.Addr) map[string]netip.Addr {
 		teredo[12+i] = ^b[i]
 	}
 	return map[string]netip.Addr{
-		"mapped":        at("::ffff:0:0", 12),
-		"compatible":    at("::", 12),
-		"translated":    at("::ffff:0:0:0", 12),
-		"NAT64":         at("64:ff9b::", 12),
-		"site NAT64/96": at("64:ff9b:1::", 12),
-		"site NAT64/64": at("64:ff9b:1::", 9),
-		"site NAT64/48": netip.AddrFrom16(site),
-		"6to4":          at("2002::", 2),
-		"Teredo server": at("2001::", 4),
-		"Teredo client": netip.AddrFrom16(teredo),
-		"ISATAP":        at("2001:db8::5efe:0:0", 12),
+		"mapped":         at("::ffff:0:0", 12),
+		"compatible":     at("::", 12),
+		"translated":     at("::ffff:0:0:0", 12),
+		"NAT64":          at("64:ff9b::", 12),
+		"site NAT64/96":  at("64:ff9b:1::", 12),
+		"site NAT64/64":  at("64:ff9b:1::", 9),
+		"site NAT64/48":  netip.AddrFrom16(site),
+		"6to4":           at("2002::", 2),
+		"Teredo server":  at("2001::", 4),
+		"Teredo client":  netip.AddrFrom16(teredo),
+		"ISATAP":         at("2001:db8::5efe:0:0", 12),
+		"ISATAP, global": at("2001:db8::200:5efe:0:0", 12),
 	}
 }
 
