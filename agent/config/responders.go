@@ -3,6 +3,7 @@ package config
 import (
 	"crypto"
 	"net/url"
+	"reflect"
 	"strings"
 )
 
@@ -20,6 +21,7 @@ func (r *reader) responders(v value) []*Responder {
 		}
 	})
 	var all []*Responder
+	var places []value               // of all
 	first := make(map[string]string) // host → field
 	for _, v := range entries {
 		one := v.responder(base)
@@ -28,9 +30,68 @@ func (r *reader) responders(v value) []*Responder {
 			continue
 		}
 		first[one.Host] = v.path
-		all = append(all, one)
+		all, places = append(all, one), append(places, v)
 	}
+	checkShared(all, places)
 	return all
+}
+
+// checkShared finds entries that have the same host asked instead of theirs,
+// each in another way, while that host has no entry of its own to decide.
+func checkShared(all []*Responder, places []value) {
+	own := make(map[string]bool)
+	for _, one := range all {
+		own[one.Host] = true
+	}
+	first := make(map[string]int)
+	for i, one := range all {
+		host := one.asked()
+		if host == "" || own[host] {
+			continue
+		}
+		j, taken := first[host]
+		if !taken {
+			first[host] = i
+			continue
+		}
+		if !reflect.DeepEqual(one.way(), all[j].way()) {
+			places[i].fail("%s is asked instead, as in the entry of %s, but in another way; give %s an entry of its own",
+				quoted(host), quoted(all[j].Host), quoted(host))
+		}
+	}
+}
+
+// ByHost returns, by host that is connected to, what to go by: the entry of
+// that host, or the one whose URL leads there. It has nothing for hosts that
+// the entry for Everywhere is for, unless its URL names them.
+func (c *Config) ByHost() map[string]*Responder {
+	by := make(map[string]*Responder)
+	for _, r := range c.Responders {
+		by[r.Host] = r
+	}
+	for _, r := range c.Responders {
+		if host := r.asked(); host != "" && by[host] == nil {
+			by[host] = r
+		}
+	}
+	return by
+}
+
+// asked is the host that URL leads to, in the form of Host.
+func (r *Responder) asked() string {
+	u, err := url.Parse(r.URL)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	port := map[string]string{"http": ":80", "https": ":443"}[u.Scheme]
+	return strings.TrimSuffix(strings.ToLower(u.Host), port)
+}
+
+// way is what of r holds for the host that is connected to, whatever is asked.
+func (r *Responder) way() Responder {
+	way := *r
+	way.Host, way.URL, way.Hash, way.Nonce = "", "", 0, false
+	return way
 }
 
 func (v value) isEverywhere() bool {

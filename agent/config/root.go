@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"slices"
 
 	"github.com/restaple/restaple/agent/schedule"
 )
@@ -14,7 +15,7 @@ func (r *reader) config(c *Config, v value) {
 		return func(v value) { *place = &v }
 	}
 	answering, checkAnswering := answerKeys(&c.Answer)
-	g := v.keys(append(answering,
+	v.keys(append(answering,
 		key{"state_dir", into(&c.StateDir, value.filePath)},
 		key{"schedule", into(&c.Schedule, value.cron)},
 		key{"rescan", into(&c.Rescan, value.interval)},
@@ -46,12 +47,6 @@ func (r *reader) config(c *Config, v value) {
 		}},
 	)...)
 	checkAnswering()
-	if noProxy != nil {
-		c.NoProxy = noProxy.noProxy()
-		if c.NoProxy != "" && (!g["proxy"] || c.Proxy == Direct) {
-			noProxy.fail("counts only together with proxy; the proxy of the environment has its own NO_PROXY")
-		}
-	}
 	if hooks != nil {
 		hooks.items(func(v value) { r.namedHook(v) })
 	}
@@ -61,7 +56,19 @@ func (r *reader) config(c *Config, v value) {
 	if responders != nil {
 		c.Responders = r.responders(*responders)
 	}
+	if noProxy != nil {
+		c.NoProxy = noProxy.noProxy()
+		if c.NoProxy != "" && !c.hasProxy() {
+			noProxy.fail("counts only together with proxy; the proxy of the environment has its own NO_PROXY")
+		}
+	}
 	c.Hooks = r.hooks
+}
+
+// hasProxy reports whether the file names a proxy, for all or for one responder.
+func (c *Config) hasProxy() bool {
+	named := func(proxy string) bool { return proxy != "" && proxy != Direct }
+	return named(c.Proxy) || slices.ContainsFunc(c.Responders, func(r *Responder) bool { return named(r.Proxy) })
 }
 
 // cron is a schedule.

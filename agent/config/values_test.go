@@ -89,6 +89,10 @@ func TestValuesAreReadAsTheyAreMeant(t *testing.T) {
 		{"what holds for all", "responders: [{host: x, timeout: 1s}, {host: '*', timeout: 9s, nonce: true, headers: {a: b}}]",
 			func(c *Config) any { r := c.Responders[0]; return fmt.Sprintln(r.Host, r.Timeout, r.Nonce, r.Headers) }, "x 1s true map[A:[b]]\n"},
 		{"all but one", "responders: [{host: '*', nonce: true}, {host: x, nonce: false}]", func(c *Config) any { return c.Responders[1].Nonce }, false},
+		{"no_proxy for the proxy of one responder", "no_proxy: [a]\nresponders: [{host: x, proxy: 'http://p'}]", func(c *Config) any { return c.NoProxy }, "a"},
+		{"what holds where a URL leads", "responders: [{host: x, url: 'https://B.example:443/ocsp', rate: 2}]", func(c *Config) any { return c.ByHost()["b.example"].Rate }, 2.0},
+		{"an entry of its own goes first", "responders: [{host: x, url: 'http://b/', rate: 2}, {host: b, rate: 3}]", func(c *Config) any { return c.ByHost()["b"].Rate }, 3.0},
+		{"one way to one host twice", "responders: [{host: x, url: 'http://b/1', rate: 2, hash: sha256}, {host: y, url: 'http://b/2', rate: 2, nonce: true}]", func(c *Config) any { return c.ByHost()["b"].Rate }, 2.0},
 		{"alias", "responders: [{host: x, headers: &h {a: b}}, {host: y, headers: *h}]", func(c *Config) any { return c.Responders[1].Headers.Get("a") }, "b"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -16,6 +16,7 @@ func newClient(c *config.Config) (*responder.Client, error) {
 		UserAgent:      "restaple/" + versionString(),
 		ConnectTimeout: c.ConnectTimeout,
 		Timeout:        c.Timeout,
+		InFlight:       c.MaxInFlight,
 		Guard:          responder.NewGuard(responder.GuardOptions{Strict: c.GuardStrict, Allow: c.Allow, Deny: c.Deny}),
 	}
 	var err error
@@ -23,8 +24,8 @@ func newClient(c *config.Config) (*responder.Client, error) {
 		return nil, fmt.Errorf("proxy: %w", err)
 	}
 	byHost := make(map[string]*responder.Egress)
-	for _, r := range c.Responders {
-		if byHost[r.Host], err = egress(r, c.NoProxy); err != nil {
+	for host, r := range c.ByHost() {
+		if byHost[host], err = egress(host, r, c.NoProxy); err != nil {
 			return nil, fmt.Errorf("responder %s: %w", r.Host, err)
 		}
 	}
@@ -47,12 +48,19 @@ func proxy(url, except string) (responder.Proxy, error) {
 	return responder.FixedProxy(url, except)
 }
 
-func egress(r *config.Responder, except string) (*responder.Egress, error) {
-	e := &responder.Egress{Header: r.Headers, Timeout: r.Timeout, ConnectTimeout: r.ConnectTimeout}
+// egress is the way to a host by what r says. What r has for the responder
+// itself, such as a key in a header, is not for a host that r has another asked
+// instead of; that one may still be asked for an issuer.
+func egress(host string, r *config.Responder, except string) (*responder.Egress, error) {
+	e := &responder.Egress{Timeout: r.Timeout, ConnectTimeout: r.ConnectTimeout, InFlight: r.MaxInFlight}
 	var err error
 	if e.Proxy, err = proxy(r.Proxy, except); err != nil {
 		return nil, err
 	}
+	if r.URL != "" && responder.Host(r.URL) != host {
+		return e, nil
+	}
+	e.Header = r.Headers
 	if r.CAFile == "" && r.ClientCert == "" {
 		return e, nil
 	}

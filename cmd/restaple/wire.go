@@ -59,10 +59,7 @@ func assemble(c *config.Config, only []string, log *slog.Logger) (*system, error
 	if s.client, err = newClient(c); err != nil {
 		return nil, err
 	}
-	byHost := make(map[string]*config.Responder)
-	for _, r := range c.Responders {
-		byHost[r.Host] = r
-	}
+	byHost := c.ByHost()
 	settings := func(host string) *config.Responder {
 		return cmp.Or(byHost[host], byHost[config.Everywhere], &config.Responder{})
 	}
