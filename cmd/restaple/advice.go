@@ -1,6 +1,12 @@
 package main
 
-import "github.com/restaple/restaple/agent"
+import (
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/restaple/restaple/agent"
+)
 
 // advice says what a person can do about a certificate that is not well, or ""
 // if there is nothing to do or the error says it already.
@@ -18,9 +24,15 @@ func advice(c agent.Certificate) string {
 		}
 		return "no OCSP responder in this certificate: nothing to do"
 	case agent.NotWritable:
-		return "let restaple's user write there, or place staples elsewhere with `staple:`, such as /var/lib/restaple/{base}.ocsp"
+		if strings.Contains(c.Error, unix.ENOSPC.Error()) || strings.Contains(c.Error, unix.EDQUOT.Error()) {
+			return "make room on that file system: a staple has a few KiB, and stands beside the old one for a moment"
+		}
+		return "let restaple's user write there, or place staples elsewhere with `staple:`, such as /var/lib/restaple/staples/{path}.ocsp"
 	case agent.Unreadable:
-		return "let restaple's user or group read the certificate"
+		if strings.Contains(c.Error, unix.EACCES.Error()) {
+			return "let restaple's user or group read the certificate"
+		}
+		return "" // the error says what is wrong with the file
 	case agent.PathConflict:
 		return "give each certificate its own staple with `staple:`, such as {path}.ocsp"
 	}
