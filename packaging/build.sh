@@ -5,15 +5,14 @@
 # completions, deb, rpm and archive, a bill of materials, and checksums.
 # ARCHES says for which machines (default: this one). The same source and
 # version give the same bytes, wherever and whenever they are built; the date in
-# them is SOURCE_DATE_EPOCH, or else that of the last commit.
+# them is SOURCE_DATE_EPOCH, or else that of the last commit. NFPM names a
+# program that makes packages (default: the nfpm that packaging/tools pins).
 #
 # Nothing is downloaded but Go modules.
 set -euo pipefail
 
-[ $# -ge 1 ] || { sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 2; }
-# Later versions of nfpm need modules that not every module proxy has.
-nfpm=github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.0
-
+[ $# -ge 1 ] || { sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 2; }
+[ -z "${NFPM-}" ] || NFPM=$(realpath "$NFPM")
 out=$(mkdir -p "${2:-dist}" && cd "${2:-dist}" && pwd)
 cd "$(dirname "$0")/.."
 export VERSION=${1#v}
@@ -24,19 +23,29 @@ umask 022
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-build() { # of the program for a machine
-	CGO_ENABLED=0 GOOS=linux GOARCH=$1 go build -trimpath -buildvcs=false \
+build() { # the program for a machine, once
+	[ -e "$2" ] || CGO_ENABLED=0 GOOS=linux GOARCH=$1 go build -trimpath -buildvcs=false \
 		-ldflags "-s -w -buildid= -X main.version=$VERSION" -o "$2" ./cmd/restaple
 }
 
+nfpm() {
+	if [ -n "${NFPM-}" ]; then
+		"$NFPM" "$@"
+	else
+		go run "github.com/goreleaser/nfpm/v2/cmd/nfpm@$(pinned github.com/goreleaser/nfpm/v2)" "$@"
+	fi
+}
+pinned() { awk -v module="$1" '$1 == module { print $2 }' packaging/tools/go.mod; }
+
 echo "documentation"
-build "$(go env GOHOSTARCH)" "$work/host"
+host=$work/restaple-$(go env GOHOSTARCH)
+build "$(go env GOHOSTARCH)" "$host"
 mkdir -p "$work/man" "$work/completions" "$work/doc/examples"
-"$work/host" docs man "$work/man"
+"$host" docs man "$work/man"
 gzip -9n "$work"/man/*
-"$work/host" completion bash >"$work/completions/restaple.bash"
-"$work/host" completion fish >"$work/completions/restaple.fish"
-"$work/host" completion zsh >"$work/completions/_restaple"
+"$host" completion bash >"$work/completions/restaple.bash"
+"$host" completion fish >"$work/completions/restaple.fish"
+"$host" completion zsh >"$work/completions/_restaple"
 cp LICENSE "$work/doc/copyright"
 for f in README.md CHANGELOG.md SECURITY.md packaging/OPERATIONS.md; do
 	[ ! -e "$f" ] || cp "$f" "$work/doc/"
@@ -53,7 +62,8 @@ for arch in ${ARCHES:-$(go env GOHOSTARCH)}; do
 	name=restaple_${VERSION}_linux_$arch
 	mkdir -p "$stage"
 	cp -r "$work"/{man,completions,doc} "$stage/"
-	build "$arch" "$stage/restaple"
+	build "$arch" "$work/restaple-$arch"
+	cp "$work/restaple-$arch" "$stage/restaple"
 	go run ./packaging/inventory -version "$VERSION" -sbom "$out/$name.cdx.json" \
 		-licenses "$stage/doc/THIRD_PARTY_LICENSES" "$stage/restaple"
 	# What is packed must not tell when and by whom it was.
@@ -62,7 +72,7 @@ for arch in ${ARCHES:-$(go env GOHOSTARCH)}; do
 
 	echo "$arch: packages"
 	for kind in deb rpm; do
-		STAGE=$stage ARCH=$arch go run "$nfpm" package --config packaging/nfpm.yaml \
+		STAGE=$stage ARCH=$arch nfpm package --config packaging/nfpm.yaml \
 			--packager "$kind" --target "$out/$name.$kind" >"$work/nfpm.log" || { cat "$work/nfpm.log" >&2; exit 1; }
 	done
 

@@ -8,7 +8,6 @@ import (
 	"io"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,14 +17,6 @@ import (
 
 	"github.com/restaple/restaple/packaging/internal/machine"
 )
-
-// The tools are Go modules. Each takes up to two minutes to compile for the
-// first time, so they only run where RESTAPLE_TEST_REQUIRE names them.
-var tools = map[string]string{
-	"kustomize":        "sigs.k8s.io/kustomize/kustomize/v5@v5.8.1",
-	"helm":             "helm.sh/helm/v3/cmd/helm@v3.22.0",
-	"kubectl-validate": "sigs.k8s.io/kubectl-validate@v0.0.4",
-}
 
 // version of Kubernetes: native sidecars work since 1.29.
 const version = "1.30"
@@ -44,11 +35,10 @@ var variants = map[string][]string{
 	"haproxy-reload": {"--set", "server=haproxy,haproxyTold=signal"},
 }
 
-// tool runs a tool and returns what it prints.
+// tool runs a program of packaging/tools and returns what it prints.
 func tool(t *testing.T, name string, args ...string) (string, error) {
 	t.Helper()
-	machine.Require(t, name)
-	cmd := exec.Command("go", append([]string{"run", tools[name]}, args...)...)
+	cmd := machine.Tool(t, name, args...)
 	var out, problems bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &problems
 	err := cmd.Run()
