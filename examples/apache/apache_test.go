@@ -31,10 +31,8 @@ func TestApache(t *testing.T) {
 		Serve: func(s *stage.Stage) *stage.Process {
 			return s.Start("apache2", "-f", s.Path("/etc/apache2/apache2.conf"), "-DFOREGROUND")
 		},
-		Reload: func(s *stage.Stage, _ *stage.Process) {
-			if said, code := s.Run("apache2", "-f", s.Path("/etc/apache2/apache2.conf"), "-k", "graceful"); code != 0 {
-				s.T.Fatalf("apache2 -k graceful: exit code %d\n%s", code, said)
-			}
+		Renewed: func(s *stage.Stage) []string {
+			return []string{"systemctl reload apache2", "apache2 -f " + s.Path("/etc/apache2/apache2.conf") + " -k graceful"}
 		},
 	}.Prove(t)
 }

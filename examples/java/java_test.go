@@ -41,5 +41,7 @@ func TestJava(t *testing.T) {
 			}
 			return s.Start("java", "@"+s.Path("/etc/site/server.args"), s.Path("/etc/site/Server.java"), host, port)
 		},
+		Renewed:  func(*stage.Stage) []string { return []string{"systemctl restart site", ""} },
+		Restarts: true,
 	}.Prove(t)
 }

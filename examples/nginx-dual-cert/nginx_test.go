@@ -32,10 +32,8 @@ func TestNginxWithTwoCertificates(t *testing.T) {
 		Serve: func(s *stage.Stage) *stage.Process {
 			return s.Start("nginx", "-c", s.Path("/etc/nginx/nginx.conf"), "-g", "daemon off;")
 		},
-		Reload: func(s *stage.Stage, _ *stage.Process) {
-			if said, code := s.Run("nginx", "-c", s.Path("/etc/nginx/nginx.conf"), "-s", "reload"); code != 0 {
-				s.T.Fatalf("nginx -s reload: exit code %d\n%s", code, said)
-			}
+		Renewed: func(s *stage.Stage) []string {
+			return []string{"nginx -s reload", "nginx -c " + s.Path("/etc/nginx/nginx.conf") + " -s reload"}
 		},
 		Late:  true,
 		Keeps: true,

@@ -28,15 +28,21 @@ type Example struct {
 	// Serve starts the server.
 	Serve func(s *stage.Stage) *stage.Process
 
-	// Reload has the server take a certificate that was replaced.
-	Reload func(s *stage.Stage, server *stage.Process)
+	// Renewed says how renewed.sh, the example's deploy hook, has to differ on
+	// the stage, by pairs as Install has them. Nil: there is none.
+	Renewed func(s *stage.Stage) []string
+
+	// Restarts says that the server takes a certificate that was replaced
+	// only when it starts, which renewed.sh cannot do on the stage.
+	Restarts bool
 
 	// Late says that the first handshakes have no staple: the server asks
 	// in the background.
 	Late bool
 
 	// Keeps says that the server asks again after minutes at the earliest,
-	// so that what changes is not seen within a test.
+	// so that what changes is not seen within a test. Only the end of a
+	// staple makes it let go.
 	Keeps bool
 
 	// Stores says that the server keeps staples on disk: it has them
@@ -61,7 +67,7 @@ func (e Example) Prove(t *testing.T) {
 		scenes["refreshed"] = (*play).refreshed
 		scenes["revoked"] = (*play).revoked
 	}
-	if e.Reload != nil {
+	if e.Renewed != nil {
 		scenes["renewed"] = (*play).renewed
 	}
 	for name, scene := range scenes {
@@ -136,6 +142,8 @@ func (p *play) start() {
 			return err
 		})
 	}
+	// Both may be there from an earlier start, or before the first look is over.
+	p.known()
 }
 
 // serve starts the server and waits until it takes connections. The first
@@ -169,7 +177,13 @@ func (p *play) restart() {
 func (p *play) client(i int) stage.Client {
 	roots := x509.NewCertPool()
 	roots.AddCert(p.PKI.Root.Certificate)
-	return stage.Client{Address: p.address, Roots: roots, Type: p.Certificates[i].Type}
+	c := stage.Client{Address: p.address, Roots: roots, Type: p.Certificates[i].Type}
+	if p.Keeps {
+		// It keeps what it has until its end, and may serve it in the very
+		// second in which that comes.
+		c.Grace = time.Second
+	}
+	return c
 }
 
 // watch watches every certificate; what it returns ends that.

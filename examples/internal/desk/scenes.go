@@ -68,23 +68,29 @@ func (p *play) refreshed() {
 	end()
 }
 
-// renewed: a certificate that is renewed gets its own staple, if the deploy
-// hook lets restaple have it before the server asks.
+// renewed: a certificate that is renewed gets its own staple, with the deploy
+// hook of the example, which lets restaple have it before the server asks.
 func (p *play) renewed() {
 	p.begin(long)
 	end := p.watch()
 	p.see(stage.Good, time.Time{})
 	p.deploy()
-	p.Refresh(0)
-	p.known()
-	p.Reload(p.Stage, p.server)
+	const hook = "/etc/site/renewed.sh"
+	p.Install("renewed.sh", hook, append(p.Renewed(p.Stage), Listen, p.listen)...)
+	if said, code := p.Run("sh", p.Path(hook)); code != 0 {
+		p.T.Fatalf("renewed.sh: exit code %d\n%s", code, said)
+	}
+	if p.Restarts {
+		end() // it refuses connections for a moment
+		p.restart()
+		end = p.watch()
+	}
 	p.see(stage.Good, time.Time{})
 	end()
 }
 
 // known waits until the running restaple answers for the certificates that were
-// just deployed. It sees them within a moment, but a server that asks in that
-// moment would not ask again for minutes.
+// deployed. A server that asks before would not ask again for minutes.
 func (p *play) known() {
 	p.T.Helper()
 	for _, issued := range p.issued {
@@ -121,15 +127,11 @@ func (p *play) revoked() {
 	end()
 }
 
-// ended: the responder does not come back before the staple ends. A server that
-// keeps what it has until its end counts in whole seconds, and may serve it in
-// that very second: there the watch, which counts finer, is not for it.
+// ended: the responder does not come back before the staple ends. No client
+// sees one that has.
 func (p *play) ended() {
 	p.begin(ending)
-	end := func() {}
-	if !p.Keeps {
-		end = p.watch()
-	}
+	end := p.watch()
 	p.see(stage.Good, time.Time{})
 	p.Down()
 	p.see(stage.None, time.Time{})
