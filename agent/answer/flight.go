@@ -24,8 +24,9 @@ type flight struct {
 const negativeTime = time.Minute
 
 // fly asks about e, unless that is under way, was done just now, or is too
-// much. Without a flight to wait for it returns the answer.
-func (k *keeper) fly(e *entry, remote string, now time.Time) (*flight, *page, status) {
+// much. Without a flight to wait for it returns the answer. Admitted says that
+// the client has been counted already.
+func (k *keeper) fly(e *entry, admitted bool, remote string, now time.Time) (*flight, *page, status) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	switch {
@@ -35,9 +36,7 @@ func (k *keeper) fly(e *entry, remote string, now time.Time) (*flight, *page, st
 		return nil, e.spare, 0
 	case now.Before(e.pause):
 		return nil, nil, e.status
-	case k.closed:
-		return nil, nil, tryLater
-	case k.flights >= maxFlights, !k.clients.allow(remote, now), !k.all.AllowN(now, 1):
+	case !admitted && !k.admits(remote, now):
 		k.counters.limited.Add(1)
 		return nil, nil, tryLater
 	}
@@ -69,6 +68,13 @@ func (k *keeper) submit(f *flight, q question, ends time.Time) {
 		}
 		k.counters.upstream.Add(1)
 		r := q.ask(ctx, k.client, k.verifiers[q.source.strict])
+		if r.same {
+			if r.page = k.look(f.entry, wall()); r.page == nil { // purged meanwhile
+				q.held = responder.Validators{}
+				k.counters.upstream.Add(1)
+				r = q.ask(ctx, k.client, k.verifiers[q.source.strict])
+			}
+		}
 		if r.hold > 0 {
 			k.lanes.Hold(host, r.hold)
 		}

@@ -17,7 +17,8 @@ import (
 
 // Nobody can make a keeper do more than this, whatever he asks.
 const (
-	maxKept    = 1 << 16 // responses, and certificates of which nothing is known
+	maxEntries = 1 << 16        // responses, and certificates of which nothing is known
+	maxKept    = 3 << 14        // responses; the rest is for what is asked about anew
 	maxFlights = 1024    // requests to responders that wait or are on their way
 
 	// New certificates that are asked about per second: of one client, and
@@ -47,6 +48,7 @@ type keeper struct {
 	clients   *limits
 	all       *rate.Limiter
 	limit     int // of entries
+	keepLimit int // of those of which there is a response
 	wake      chan struct{}
 
 	mu      sync.Mutex
@@ -91,7 +93,7 @@ func newKeeper(o *Options, shelf *shelf, verifiers map[bool]*staple.Verifier, c 
 	return &keeper{
 		dir: o.StateDir, client: o.Client, asking: o.Asking, shelf: shelf, verifiers: verifiers,
 		lanes: responder.NewLanes(o.Lanes), counters: c, log: o.Log,
-		clients: newLimits(clientRate, clientBurst), all: rate.NewLimiter(allRate, allBurst), limit: maxKept,
+		clients: newLimits(clientRate, clientBurst), all: rate.NewLimiter(allRate, allBurst), limit: maxEntries, keepLimit: maxKept,
 		wake: make(chan struct{}, 1), entries: make(map[keptKey]*entry),
 	}
 }
@@ -107,7 +109,7 @@ type wanted struct {
 // get returns what is kept, or asks for it. A client whose request it is that
 // nothing was kept, and one that comes while it is asked for, wait.
 func (k *keeper) get(ctx context.Context, w wanted, now time.Time) (*page, status) {
-	e := k.entry(w, now)
+	e, admitted := k.entry(w, now)
 	if e == nil {
 		k.counters.limited.Add(1)
 		return nil, tryLater
@@ -117,7 +119,7 @@ func (k *keeper) get(ctx context.Context, w wanted, now time.Time) (*page, statu
 		return p, 0
 	}
 	k.counters.misses.Add(1)
-	f, p, s := k.fly(e, w.remote, now)
+	f, p, s := k.fly(e, admitted, w.remote, now)
 	if f == nil {
 		return p, s
 	}
@@ -131,15 +133,18 @@ func (k *keeper) get(ctx context.Context, w wanted, now time.Time) (*page, statu
 	}
 }
 
-// entry finds or makes the entry for what is wanted; nil if there are too many.
-func (k *keeper) entry(w wanted, now time.Time) *entry {
+// entry finds or makes the entry for what is wanted; nil if there are too many,
+// or if the client may not have a new one asked about. It says whether that was
+// counted.
+func (k *keeper) entry(w wanted, now time.Time) (e *entry, admitted bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	e := k.entries[w.key]
+	e = k.entries[w.key]
 	if e == nil {
-		if !k.makeRoom(now) {
-			return nil
+		if !k.admits(w.remote, now) || !k.makeRoom(now) {
+			return nil, false
 		}
+		admitted = true
 		e = k.add(w)
 		e.at = now.Add(forgetTime)
 		k.due.set(e)
@@ -149,7 +154,13 @@ func (k *keeper) entry(w wanted, now time.Time) *entry {
 	if w.chain != nil && e.chain.Leaf.Fingerprint != w.chain.Leaf.Fingerprint {
 		e.chain = w.chain
 	}
-	return e
+	return e, admitted
+}
+
+// admits reports whether a client may have one more request made. The caller has
+// the lock.
+func (k *keeper) admits(remote string, now time.Time) bool {
+	return !k.closed && k.flights < maxFlights && k.clients.allow(remote, now) && k.all.AllowN(now, 1)
 }
 
 // add makes an entry. The caller has the lock.
@@ -170,6 +181,9 @@ func (k *keeper) add(w wanted) *entry {
 func (k *keeper) look(e *entry, now time.Time) *page {
 	k.mu.Lock()
 	c, spare, v := e.chain, e.spare, k.verifiers[e.source.strict]
+	if e.this.IsZero() {
+		spare = nil // that one is not kept: see fly
+	}
 	k.mu.Unlock()
 	var p *page
 	if e.path != "" {

@@ -156,25 +156,113 @@ func TestAKeeperHasItsLimits(t *testing.T) {
 	k, s := newTestKeeper(t)
 	k.limit = 100
 	for i := range 100 {
-		if e := k.entry(s.wanted(fmt.Sprint("\x01", i)), noon.Add(time.Duration(i)*time.Second)); e == nil {
+		if e, _ := k.entry(s.wanted(fmt.Sprint("\x01", i)), noon.Add(time.Duration(i)*time.Second)); e == nil {
 			t.Fatalf("entry %d: no room", i)
 		}
 	}
-	if e := k.entry(s.wanted("\x02"), noon.Add(50*time.Second)); e != nil {
+	if e, _ := k.entry(s.wanted("\x02"), noon.Add(50*time.Second)); e != nil {
 		t.Error("something gave way that was asked for within a minute")
 	}
-	if e := k.entry(s.wanted(fmt.Sprint("\x01", 5)), noon.Add(50*time.Second)); e == nil {
+	if e, _ := k.entry(s.wanted(fmt.Sprint("\x01", 5)), noon.Add(50*time.Second)); e == nil {
 		t.Error("what is there is not found in a crowd")
 	}
-	if e := k.entry(s.wanted("\x03"), noon.Add(time.Hour)); e == nil || len(k.entries) != 100 {
+	if e, _ := k.entry(s.wanted("\x03"), noon.Add(time.Hour)); e == nil || len(k.entries) != 100 {
 		t.Errorf("got %v, %d entries, want the oldest to give way", e, len(k.entries))
 	}
 	for i := range maxFlights + 10 {
 		e := k.add(s.wanted(fmt.Sprint("\x04", i)))
-		k.fly(e, fmt.Sprintf("192.0.2.%d:1", i%200), noon)
+		k.fly(e, false, fmt.Sprintf("192.0.2.%d:1", i%200), noon.Add(2*time.Hour))
 	}
 	if k.flights != maxFlights {
 		t.Errorf("got %d requests on their way, want %d", k.flights, maxFlights)
+	}
+}
+
+// response is one of which nothing but its dates counts.
+func response(age, left time.Duration) *page {
+	return &page{Staple: &staple.Staple{
+		Status: staple.Good, ThisUpdate: wall().Add(-age), NextUpdate: wall().Add(left), Expires: wall().Add(left),
+	}, der: []byte("response")}
+}
+
+// wants has a client ask at a time, and the CA answer with p or, without, that
+// it does not know the certificate.
+func (k *keeper) wants(w wanted, now time.Time, p *page) (*entry, *flight) {
+	e, admitted := k.entry(w, now)
+	if e == nil {
+		return nil, nil
+	}
+	f, _, _ := k.fly(e, admitted, w.remote, now)
+	switch {
+	case f == nil:
+	case p == nil:
+		k.land(f, result{err: errNobody})
+	default:
+		k.land(f, result{page: p})
+	}
+	return e, f
+}
+
+func TestMadeUpSerialsDoNotMakeAKeeperForget(t *testing.T) {
+	k, s := newTestKeeper(t)
+	k.limit, k.keepLimit = 100, 75
+	now := wall()
+	var kept []*entry
+	for i := range 50 {
+		e, _ := k.wants(s.wanted(fmt.Sprint("\x01", i)), now, response(time.Hour, day))
+		kept = append(kept, e)
+	}
+	// Servers ask once an hour, the flood comes in between.
+	for i := range 2000 {
+		now = now.Add(time.Second)
+		k.wants(s.wanted(fmt.Sprint("\x02", i)), now, nil)
+	}
+	for i, e := range kept {
+		if k.entries[e.key] != e {
+			t.Fatalf("response %d is forgotten", i)
+		}
+		if _, err := os.Stat(e.path); err != nil {
+			t.Errorf("response %d: %v", i, err)
+		}
+	}
+	if len(k.trash) > 0 || len(k.entries) != 100 || k.kept != 50 {
+		t.Errorf("got %d entries, %d responses, %q to remove", len(k.entries), k.kept, k.trash)
+	}
+	if e, _ := k.wants(s.wanted("\x03"), now.Add(2*time.Minute), response(time.Hour, day)); e == nil || e.this.IsZero() {
+		t.Error("after the flood: a new response is not kept")
+	}
+}
+
+func TestACAThatVouchesForEverySerialDoesNotFillAKeeper(t *testing.T) {
+	k, s := newTestKeeper(t)
+	k.limit, k.keepLimit = 100, 75
+	now := wall()
+	for i := range 300 {
+		now = now.Add(time.Second)
+		w := s.wanted(fmt.Sprint("\x01", i))
+		_, f := k.wants(w, now, response(time.Hour, 10*day))
+		if f == nil || f.page == nil {
+			t.Fatalf("client %d got no answer", i)
+		}
+		if i < k.keepLimit {
+			continue // it is in a file
+		}
+		if p, _ := k.get(t.Context(), w, wall()); p != f.page {
+			t.Fatalf("client %d asks again: got %v, want what it got before", i, p)
+		}
+	}
+	if k.kept != 75 || len(k.entries) != 100 || len(k.trash) > 0 {
+		t.Errorf("got %d responses, %d entries, %q to remove, want 75, 100 and none", k.kept, len(k.entries), k.trash)
+	}
+}
+
+func TestNobodyGetsMoreEntriesThanRequests(t *testing.T) {
+	k, s := newTestKeeper(t)
+	for i := range 3 * clientBurst {
+		k.entry(s.wanted(fmt.Sprint("\x01", i)), noon)
+	}
+	if got := len(k.entries); got != clientBurst {
+		t.Errorf("got %d entries for one client at once, want %d", got, clientBurst)
 	}
 }
 
@@ -187,6 +275,7 @@ func TestAShelfHasItsLimit(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.read(path, &chain.Chain{}, staple.NewVerifier(staple.Options{}), noon)
+		s.read(path+".missing", &chain.Chain{}, staple.NewVerifier(staple.Options{}), noon)
 	}
 	if s.size > 10*overhead || len(s.byFile) != 10 || s.used.Len() != 10 {
 		t.Errorf("got %d octets, %d files, want ten", s.size, len(s.byFile))

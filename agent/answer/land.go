@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/restaple/restaple/agent/staple"
 	"github.com/restaple/restaple/writer"
@@ -18,8 +19,8 @@ const maxSpares = 4096
 // land ends a flight: what it brought is kept, and those who wait are told.
 func (k *keeper) land(f *flight, r result) {
 	e := f.entry
-	stored := r.known
-	if r.page != nil && !r.known && r.page.Status != staple.Unknown {
+	stored, full := r.known || r.same, k.full(e)
+	if r.page != nil && !stored && !full && r.page.Status != staple.Unknown {
 		r.page, stored = k.store(e, r.page)
 	}
 	now := wall()
@@ -34,13 +35,16 @@ func (k *keeper) land(f *flight, r result) {
 		e.pause, e.status = now.Add(negativeTime), statusOf(r.err)
 		k.say(e, r.err)
 	case r.same:
-		e.attempts, e.held = 0, r.held
+		e.attempts, e.held, e.pause, e.status = 0, r.held, time.Time{}, 0
 	case r.page.Status == staple.Unknown:
 		e.attempts++
 		e.pause, e.status = now.Add(negativeTime), tryLater
 		k.setSpare(e, r.page)
+	case full && !stored: // it is given out for as long as nobody is asked again
+		e.pause, e.status = now.Add(negativeTime), tryLater
+		k.setSpare(e, r.page)
 	default:
-		e.attempts, e.held = 0, r.held
+		e.attempts, e.held, e.pause, e.status = 0, r.held, time.Time{}, 0
 		k.setSpare(e, nil)
 		if !stored {
 			k.setSpare(e, r.page)
@@ -50,6 +54,13 @@ func (k *keeper) land(f *flight, r result) {
 	f.page, f.status = r.page, cmp.Or(e.status, tryLater)
 	k.schedule(e)
 	close(f.done)
+}
+
+// full reports whether there is no room to keep what comes of e.
+func (k *keeper) full(e *entry) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return e.this.IsZero() && k.kept >= k.keepLimit
 }
 
 // say logs a failure. What clients ask about and nobody knows is their affair.

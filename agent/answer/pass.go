@@ -64,7 +64,7 @@ func (k *keeper) passTo(ctx context.Context, i int, q *request, s *source, der [
 func (k *keeper) takeOff(remote string, now time.Time) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.closed || k.flights >= maxFlights || !k.clients.allow(remote, now) || !k.all.AllowN(now, 1) {
+	if !k.admits(remote, now) {
 		return false
 	}
 	k.flights++

@@ -163,20 +163,22 @@ func (k *keeper) drop(e *entry) {
 }
 
 // makeRoom reports whether there is room for one more entry. If there was
-// none, something goes that was not asked about lately; what that is, is found
-// by looking at a few. The caller has the lock.
+// none, something goes of which nothing is known and that was not asked about
+// lately; what that is, is found by looking at a few. A response never goes for
+// it: whoever asks about made-up serials must not make restaple forget what
+// others need. The caller has the lock.
 func (k *keeper) makeRoom(now time.Time) bool {
 	if len(k.entries) < k.limit {
 		return true
 	}
-	const few = 32
+	const few = 64 // a quarter of all, at least, are without a response
 	var oldest *entry
 	looked := 0
 	for _, e := range k.entries {
 		if looked++; looked > few {
 			break
 		}
-		if e.flight == nil && (oldest == nil || e.asked.Before(oldest.asked)) {
+		if e.flight == nil && e.this.IsZero() && (oldest == nil || e.asked.Before(oldest.asked)) {
 			oldest = e
 		}
 	}
@@ -215,7 +217,7 @@ func (k *keeper) take(path string, w wanted, now time.Time) {
 		k.mu.Unlock()
 		return // it has been asked for already
 	}
-	if len(k.entries) >= k.limit {
+	if k.kept >= k.keepLimit {
 		k.discard(path)
 		k.mu.Unlock()
 		return

@@ -40,8 +40,7 @@ const doubtTime = time.Minute
 
 // holds reports whether sh is what a look at the file would find.
 func (sh *sheet) holds(c *chain.Chain, stamp watcher.Stamp, now time.Time) bool {
-	return sh.chain == c && sh.stamp == stamp &&
-		(sh.page != nil || stamp == (watcher.Stamp{}) || now.Sub(sh.at).Abs() < doubtTime)
+	return sh.chain == c && sh.stamp == stamp && (sh.page != nil || now.Sub(sh.at).Abs() < doubtTime)
 }
 
 // overhead is what a sheet takes beside its response, roughly.
@@ -61,11 +60,15 @@ func newShelf(limit int) *shelf {
 // to decide, and so is whether it has ended.
 func (s *shelf) read(path string, c *chain.Chain, v *staple.Verifier, now time.Time) *page {
 	stamp, err := watcher.StampOf(path)
-	if err != nil {
-		stamp = watcher.Stamp{} // it cannot be read either
-	}
 	s.mu.Lock()
 	e := s.byFile[path]
+	if err != nil || stamp == (watcher.Stamp{}) { // it cannot be read either, or is not there
+		if e != nil {
+			s.drop(e)
+		}
+		s.mu.Unlock()
+		return nil
+	}
 	if e != nil && e.Value.(*sheet).holds(c, stamp, now) {
 		s.used.MoveToFront(e)
 		p := e.Value.(*sheet).page
@@ -74,10 +77,7 @@ func (s *shelf) read(path string, c *chain.Chain, v *staple.Verifier, now time.T
 	}
 	s.mu.Unlock()
 
-	sh := &sheet{path: path, stamp: stamp, chain: c, at: now}
-	if stamp != (watcher.Stamp{}) {
-		sh.page = readPage(path, c, v, now)
-	}
+	sh := &sheet{path: path, stamp: stamp, chain: c, at: now, page: readPage(path, c, v, now)}
 	s.put(sh)
 	return sh.page
 }
