@@ -73,10 +73,10 @@ type Agent struct {
 	explicit   map[string]bool // paths that the user named as they are
 	clock      clock
 	proofs     proofs
-	keyTypes   map[nameInGroup]string // see noteKeyType
-	revived    []string               // responders that answer again; mu
-	slow       map[string]bool        // responders whose clock is far from ours
-	drawn      time.Time              // when progress was last told
+	keyTypes   keyTypes
+	revived    []string        // responders that answer again; mu
+	slow       map[string]bool // responders whose clock is far from ours
+	drawn      time.Time       // when progress was last told
 }
 
 // New makes an agent and starts nothing.
@@ -105,7 +105,7 @@ func New(o Options) (*Agent, error) {
 		wake:       make(chan struct{}, 1),
 		ended:      make(chan struct{}),
 		slow:       make(map[string]bool),
-		keyTypes:   make(map[nameInGroup]string),
+		keyTypes:   newKeyTypes(),
 		explicit:   make(map[string]bool),
 	}
 	a.host, _ = os.Hostname() // only a seed for jitter

@@ -1,13 +1,10 @@
 package agent_test
 
 import (
-	"bytes"
 	"context"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 
@@ -92,21 +89,6 @@ func TestServerThatDoesNotRunIsLeftAloneByAPass(t *testing.T) {
 	w.once("generic")
 	if m.count() != 1 {
 		t.Errorf("a server that runs was compared %d times in one pass, want once", m.count())
-	}
-}
-
-func TestTwoKeyTypesOfOneNameAreSaidForNginx(t *testing.T) {
-	for server, want := range map[string]int{"nginx": 1, "haproxy": 0} {
-		w := newWorld(t)
-		var log bytes.Buffer
-		w.options = func(o *agent.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) }
-		for name, keyType := range map[string]lab.KeyType{"rsa.pem": "rsa", "ecdsa.pem": "ecdsa", "copy.pem": "rsa"} {
-			w.issue(name, lab.IssueOptions{Names: []string{"www.example.test"}, KeyType: keyType})
-		}
-		w.once(server)
-		if got := strings.Count(log.String(), "RSA and ECDSA certificates of one name"); got != want {
-			t.Errorf("%s: said %d times, want %d", server, got, want)
-		}
 	}
 }
 

@@ -22,6 +22,7 @@ func (a *Agent) loop(ctx context.Context, changes <-chan watcher.Change, once bo
 		wait := a.step(ctx, wall())
 		if a.scanned && !a.scanning && a.lookings == 0 {
 			a.o.Index.complete()
+			a.sayKeyTypes(wall())
 		}
 		if !a.ready && a.settled() {
 			a.ready = true

@@ -160,33 +160,17 @@ func (a *Agent) attach(t *target, c *chain.Chain, now time.Time) {
 	} else {
 		s.learn(c)
 	}
-	a.noteKeyType(t, c.Leaf)
 	t.sub = s
 	t.refusal, t.failed = "", ""
 	s.targets = append(s.targets, t)
+	if a.o.Groups[t.key.group].Profile.OnePerBlock {
+		a.keyTypes.add(t)
+	}
 	switch {
 	case renewed:
 		a.log.Info("certificate renewed", "cert", t.key.path, "serial", c.Leaf.SerialHex())
 	default:
 		a.log.Debug("certificate found", "cert", t.key.path, "serial", c.Leaf.SerialHex())
-	}
-}
-
-// noteKeyType warns when RSA and ECDSA certificates of one name are for a
-// server that takes one staple file a server block: if both stand in the same
-// block, clients of one of them get the other's staple.
-func (a *Agent) noteKeyType(t *target, leaf *chain.Leaf) {
-	if !a.o.Groups[t.key.group].Profile.OnePerBlock {
-		return
-	}
-	k := nameInGroup{leaf.Name, t.key.group}
-	switch first, known := a.keyTypes[k]; {
-	case !known:
-		a.keyTypes[k] = leaf.KeyType
-	case first != leaf.KeyType && first != twoKeyTypes:
-		a.keyTypes[k] = twoKeyTypes // said once
-		a.log.Warn("RSA and ECDSA certificates of one name: if they share a server block, nginx would serve one staple for both; use ssl_stapling_responder there",
-			"cert", t.key.path, "name", leaf.Name)
 	}
 }
 
@@ -199,14 +183,6 @@ func (s *subject) learn(c *chain.Chain) {
 	s.chain = c
 	s.attempts, s.askedAt, s.failure = 0, time.Time{}, nil
 }
-
-// nameInGroup is a leaf's name among the certificates of a group.
-type nameInGroup struct {
-	name  string
-	group int
-}
-
-const twoKeyTypes = "both"
 
 // newUntil says until when a leaf counts as brand-new.
 func newUntil(placed, notBefore time.Time) time.Time {
@@ -225,6 +201,9 @@ func (a *Agent) detach(t *target) {
 	s := t.sub
 	if s == nil {
 		return
+	}
+	if a.o.Groups[t.key.group].Profile.OnePerBlock {
+		a.keyTypes.remove(t)
 	}
 	t.sub, t.next = nil, nil
 	a.o.Index.put(t, nil)
