@@ -37,7 +37,7 @@ type reply struct {
 // do follows redirects itself, since each hop may need another route, and
 // the headers of one responder are not for another. The error is an *Error.
 func (c *Client) do(ctx context.Context, x exchange) (*reply, *Error) {
-	if down := handedBack(ctx); down != nil {
+	if down := HandedBack(ctx); down != nil {
 		return nil, &Error{Kind: KindDown, URL: x.name, RetryAfter: max(0, time.Until(down.Until)), Err: down}
 	}
 	if ctx.Err() != nil {

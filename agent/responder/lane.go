@@ -21,6 +21,13 @@ const (
 	probeFirst  = time.Second
 	probeFactor = 4
 	probeMax    = time.Minute
+	// holdMax bounds for how long a Retry-After closes a lane. It came with
+	// the answer about one certificate, often from something in between
+	// that knows nothing of the others; whoever asked may wait longer.
+	holdMax = 10 * time.Minute
+	// forgetAfter is when a lane that is down is given up: who still has
+	// something to ask there comes back within an hour.
+	forgetAfter = 24 * time.Hour
 )
 
 // lane is the queue of one responder and the limit that its answers have
@@ -30,6 +37,9 @@ type lane struct {
 	max   int
 	every time.Duration // between two starts; 0: no rate
 	queue jobs
+	// pressing are the jobs that a hold would keep too long: they go
+	// through it one at a time, with the pauses of probes.
+	pressing jobs
 
 	limit    int
 	inFlight int
@@ -42,8 +52,14 @@ type lane struct {
 	silent, bad int // in a row
 	down        bool
 	pause       time.Duration // the last one between probes
-	heldUntil   time.Time     // the responder asked for it
 	openAt      time.Time     // no job before: probes and the rate
+
+	heldUntil time.Time     // the responder asked for it
+	heldTurn  int           // started when it did: only an answer to a later job lifts the hold
+	passAt    time.Time     // no pressing job before
+	passPause time.Duration // the last one between two of them
+
+	used time.Time // when a job last came
 
 	waiting bool // for the global limit
 	timer   *time.Timer
@@ -71,17 +87,54 @@ func (n *lane) closedUntil(now time.Time) time.Time {
 	return time.Time{}
 }
 
+// passes returns when a pressing job may go although the lane is held.
+func (n *lane) passes() time.Time {
+	at := n.passAt
+	if n.heldUntil.Before(at) {
+		at = n.heldUntil
+	}
+	if n.openAt.After(at) {
+		at = n.openAt
+	}
+	return at
+}
+
 // ready reports whether a job may start. If only time is in the way, at is
 // when it no longer is.
 func (n *lane) ready(now time.Time) (ok bool, at time.Time) {
-	if len(n.queue) == 0 || n.inFlight >= n.limit {
+	if n.queued() == 0 || n.inFlight >= n.limit {
 		return false, time.Time{}
 	}
 	at = n.openAt
-	if n.heldUntil.After(at) {
+	switch {
+	case !n.heldUntil.After(now):
+	case len(n.pressing) > 0 && n.inFlight > 0:
+		return false, time.Time{} // the end of that one decides
+	case len(n.pressing) > 0:
+		at = n.passes()
+	case n.heldUntil.After(at):
 		at = n.heldUntil
 	}
 	return !now.Before(at), at
+}
+
+func (n *lane) queued() int { return len(n.queue) + len(n.pressing) }
+
+// submit queues a job.
+func (n *lane) submit(j *job, now time.Time) {
+	n.used = now
+	if n.presses(j, now) {
+		heap.Push(&n.pressing, j)
+		return
+	}
+	heap.Push(&n.queue, j)
+}
+
+// presses reports whether waiting for the end of a hold would take more than
+// half of the time that is left for a job.
+func (n *lane) presses(j *job, now time.Time) bool {
+	left := j.urgency.Sub(now)
+	return n.heldUntil.After(now) && left > 0 && left/2 < n.heldUntil.Sub(now)
 }
 
 // start takes the most urgent job out of the queue.
@@ -91,18 +144,29 @@ func (n *lane) start(now time.Time) (j *job, turn int) {
 	if n.every > 0 {
 		n.openAt = now.Add(n.every)
 	}
-	return heap.Pop(&n.queue).(*job), n.started
+	if len(n.pressing) == 0 {
+		return heap.Pop(&n.queue).(*job), n.started
+	}
+	if n.heldUntil.After(now) {
+		n.passPause = min(n.passPause*probeFactor, probeMax)
+		n.passAt = now.Add(n.passPause)
+	}
+	return heap.Pop(&n.pressing).(*job), n.started
 }
 
 // finish counts the verdict of the job that had the given turn, and reports
-// whether the responder has come back.
+// whether the responder has come back, from being down or before the end of a
+// hold.
 func (n *lane) finish(v Verdict, turn int, now time.Time) (revived bool) {
-	wanted := n.inFlight >= n.limit || len(n.queue) > 0
+	wanted := n.inFlight >= n.limit || n.queued() > 0
 	n.inFlight--
 	switch v {
 	case LaneGood:
 		n.silent, n.bad = 0, 0
 		revived, n.down, n.pause = n.down, false, 0
+		if n.heldUntil.After(now) && turn > n.heldTurn {
+			revived, n.heldUntil = true, time.Time{}
+		}
 		if wanted {
 			n.grow()
 		}
@@ -153,16 +217,27 @@ func (n *lane) shrink(v Verdict, turn int, now time.Time) {
 	}
 }
 
-// hold keeps the lane closed, at the responder's wish.
-func (n *lane) hold(until time.Time) {
-	if until.After(n.heldUntil) {
+// hold keeps the lane closed, at the responder's wish, but for what cannot
+// wait.
+func (n *lane) hold(wait time.Duration, now time.Time) {
+	if !n.heldUntil.After(now) {
+		n.passPause, n.passAt = probeFirst, now.Add(probeFirst)
+	}
+	if until := now.Add(min(wait, holdMax)); until.After(n.heldUntil) {
 		n.heldUntil = until
+	}
+	n.heldTurn = n.started
+	queue := n.queue
+	n.queue = nil
+	for _, j := range queue {
+		n.submit(j, now)
 	}
 }
 
 // idle reports whether nothing would be lost with the lane.
 func (n *lane) idle(now time.Time) bool {
-	return len(n.queue) == 0 && n.inFlight == 0 && !n.down && !n.heldUntil.After(now)
+	return n.queued() == 0 && n.inFlight == 0 && !n.heldUntil.After(now) &&
+		(!n.down || now.Sub(n.used) > forgetAfter)
 }
 
 // job is a call that waits in a lane.

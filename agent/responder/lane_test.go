@@ -201,8 +201,8 @@ func TestRateAndHold(t *testing.T) {
 	if got := play(n, LaneGood, now); got != 1 {
 		t.Errorf("after 500 ms: %d, want 1", got)
 	}
-	n.hold(now.Add(time.Minute))
-	n.hold(now.Add(time.Second)) // the longer one counts
+	n.hold(time.Minute, now)
+	n.hold(time.Second, now) // the longer one counts
 	if got := play(n, LaneGood, now.Add(59*time.Second)); got != 0 {
 		t.Errorf("on hold: %d, want 0", got)
 	}

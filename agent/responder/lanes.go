@@ -2,7 +2,6 @@ package responder
 
 import (
 	"cmp"
-	"container/heap"
 	"context"
 	"slices"
 	"sort"
@@ -26,8 +25,11 @@ type LaneOptions struct {
 	// May be nil.
 	Override func(host string) LaneLimits
 
-	// Revived is called when a responder that was down answers again. It
-	// must not block. May be nil.
+	// Down is called when a responder is found to be down, with how many
+	// jobs wait for it. Revived is called when it answers again, or before
+	// the time until which it wanted to be left alone. They must not block.
+	// May be nil.
+	Down    func(host string, waiting int)
 	Revived func(host string)
 }
 
@@ -44,6 +46,9 @@ const (
 	firstsPerGlobal = 4
 	// manyLanes is when idle lanes begin to be forgotten.
 	manyLanes = 1024
+	// sweepEvery is how often those are looked for that are idle and down:
+	// nothing happens in them that would show it.
+	sweepEvery = time.Hour
 )
 
 // Lanes gives each responder host its own queue and its own limit of jobs in
@@ -59,6 +64,7 @@ type Lanes struct {
 	firsts  int     // lanes with a job in flight
 	extra   int     // jobs in flight beyond the first of their lane
 	waiting []*lane // for room under the global limit, in order
+	swept   time.Time
 	jobs    sync.WaitGroup
 }
 
@@ -78,19 +84,37 @@ func NewLanes(o LaneOptions) *Lanes {
 func (l *Lanes) Submit(host string, urgency time.Time, call func(context.Context) Verdict) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	now := time.Now()
 	n := l.lane(host)
 	l.turn++
-	heap.Push(&n.queue, &job{urgency: urgency, turn: l.turn, call: call})
+	n.submit(&job{urgency: urgency, turn: l.turn, call: call}, now)
 	l.pump(n)
+	if now.Sub(l.swept) > sweepEvery {
+		l.sweep(now)
+	}
+}
+
+// sweep forgets the lanes of responders that are down and that nobody asks any
+// more.
+func (l *Lanes) sweep(now time.Time) {
+	l.swept = now
+	for host, n := range l.lanes {
+		if n.down && n.idle(now) {
+			n.stop()
+			delete(l.lanes, host)
+		}
+	}
 }
 
 // Hold keeps the lane of host closed for as long as its responder asked, by
-// Retry-After.
+// Retry-After, but for ten minutes at most. Jobs that would wait for more than
+// half of the time until their urgency go through, one at a time; the first
+// good answer to one of them opens the lane.
 func (l *Lanes) Hold(host string, wait time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := l.lane(host)
-	n.hold(time.Now().Add(wait))
+	n.hold(wait, time.Now())
 	l.pump(n)
 }
 
@@ -151,8 +175,10 @@ func (l *Lanes) pump(n *lane) {
 	}
 	for now := time.Now(); ; {
 		if until := n.closedUntil(now); until.Sub(now) > l.o.Patience {
-			l.handBack(n, until)
-			return
+			l.handBack(n, &n.queue, until)
+			if until = n.passes(); until.Sub(now) > l.o.Patience {
+				l.handBack(n, &n.pressing, until)
+			}
 		}
 		ok, at := n.ready(now)
 		if !ok {
@@ -195,7 +221,9 @@ func (l *Lanes) start(n *lane, now time.Time) {
 func (l *Lanes) finish(n *lane, turn int, v Verdict) {
 	l.mu.Lock()
 	now := time.Now()
+	wasDown := n.down
 	revived := n.finish(v, turn, now)
+	fell, waiting := n.down && !wasDown, n.queued()
 	if n.inFlight == 0 {
 		l.firsts--
 	} else {
@@ -208,6 +236,9 @@ func (l *Lanes) finish(n *lane, turn int, v Verdict) {
 		delete(l.lanes, n.host)
 	}
 	l.mu.Unlock()
+	if fell && l.o.Down != nil {
+		l.o.Down(n.host, waiting)
+	}
 	if revived && l.o.Revived != nil {
 		l.o.Revived(n.host)
 	}
@@ -223,10 +254,10 @@ func (l *Lanes) pumpWaiting() {
 	}
 }
 
-// handBack calls everything in the queue without a turn.
-func (l *Lanes) handBack(n *lane, until time.Time) {
-	queue := n.queue
-	n.queue = nil
+// handBack calls everything in one of the lane's queues without a turn.
+func (l *Lanes) handBack(n *lane, from *jobs, until time.Time) {
+	queue := *from
+	*from = nil
 	if len(queue) == 0 {
 		return
 	}

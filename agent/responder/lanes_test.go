@@ -36,7 +36,7 @@ type gauge struct {
 // job takes the time and says v, unless it is handed back.
 func (g *gauge) job(took time.Duration, v Verdict) func(context.Context) Verdict {
 	return func(ctx context.Context) Verdict {
-		if handedBack(ctx) != nil {
+		if HandedBack(ctx) != nil {
 			g.back.Add(1)
 			return LaneNeutral
 		}

@@ -17,7 +17,7 @@ type LaneState struct {
 }
 
 func (n *lane) state(now time.Time) LaneState {
-	s := LaneState{Host: n.host, State: "open", InFlight: n.inFlight, Limit: n.limit, Queued: len(n.queue)}
+	s := LaneState{Host: n.host, State: "open", InFlight: n.inFlight, Limit: n.limit, Queued: n.queued()}
 	s.Until = n.closedUntil(now)
 	switch {
 	case n.down:
@@ -50,7 +50,9 @@ func (e *DownError) Error() string {
 // The context itself is alive: the job has a result to deliver.
 type downKey struct{}
 
-func handedBack(ctx context.Context) *DownError {
+// HandedBack says why a job that was called with ctx is not to ask anybody; nil
+// means that it is its turn.
+func HandedBack(ctx context.Context) *DownError {
 	down, _ := ctx.Value(downKey{}).(*DownError)
 	return down
 }
