@@ -18,6 +18,7 @@ func TestMain(m *testing.M) { stage.Main(m) }
 type variant struct {
 	chain, key, staple string
 	nginx, restaple    []string
+	usual              bool // nothing is said about hooks, on a machine as it usually is
 }
 
 func (v variant) example() stage.Example {
@@ -28,6 +29,9 @@ func (v variant) example() stage.Example {
 			Staple: func(s *stage.Stage) string { return s.Path(v.staple) },
 		}},
 		Configure: func(s *stage.Stage, address string) {
+			if v.usual {
+				s.Machine("/etc/nginx", "/run", "/var/log/nginx")
+			}
 			s.Install("nginx.conf", "/etc/nginx/nginx.conf", slices.Concat(v.nginx, []string{
 				"listen 443 ssl", "listen " + address + " ssl",
 				key, v.key,
@@ -35,7 +39,13 @@ func (v variant) example() stage.Example {
 			s.InstallRestaple(v.restaple...)
 			prepare(s)
 		},
-		Serve:   serve,
+		Serve: func(s *stage.Stage) *stage.Process {
+			if v.usual {
+				return s.Start("nginx", "-g", "daemon off;")
+			}
+			return serve(s)
+		},
+		Usual:   v.usual,
 		Short:   stage.Window{Validity: 30 * time.Second, Age: 10 * time.Second},
 		Ending:  stage.Window{Validity: 16 * time.Second, Age: 6 * time.Second},
 		Missing: stage.TryLater,
@@ -65,6 +75,24 @@ func TestNginxWithASnippet(t *testing.T) {
 	}.example()
 	e.Missing = stage.None
 	e.Prove(t)
+}
+
+// hooks is what the example says about hooks.
+const hooks = `
+    hooks: [reload-nginx]
+
+hooks:
+  - name: reload-nginx
+    check: [nginx, -t, -q, -c, /etc/nginx/nginx.conf]
+    command: [nginx, -s, reload, -c, /etc/nginx/nginx.conf]
+`
+
+// TestNginxWithNothingButItsName has restaple find nginx by itself.
+func TestNginxWithNothingButItsName(t *testing.T) {
+	variant{
+		chain: chain, key: key, staple: staple, usual: true,
+		restaple: []string{hooks, "\n"},
+	}.example().Prove(t)
 }
 
 func TestNginxWithCertbot(t *testing.T) {

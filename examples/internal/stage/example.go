@@ -44,6 +44,10 @@ type Example struct {
 	// be taken from the server, but is served till its end.
 	RevokedAtEnd bool
 
+	// Usual says that restaple's configuration names no hooks: what it does
+	// then knows by itself whether the server runs.
+	Usual bool
+
 	// Steady says that a connection stays when the staple is refreshed.
 	Steady bool
 
@@ -127,7 +131,11 @@ func (p *play) prepare(w Window) {
 // the server.
 func (p *play) boot(code int) {
 	p.T.Helper()
-	p.Refresh(code, "--hook", "true") // nobody is there to be told
+	if p.Usual {
+		p.Refresh(code)
+	} else {
+		p.Refresh(code, "--hook", "true") // nobody is there to be told
+	}
 	p.serve()
 }
 

@@ -68,7 +68,9 @@ func (s *Stage) install(file, text, path string, pairs []string) {
 		}
 		text = strings.ReplaceAll(text, pairs[i], pairs[i+1])
 	}
-	text = ownPaths.ReplaceAllString(text, "${1}"+s.Root+"${2}")
+	if len(s.mounts) == 0 {
+		text = ownPaths.ReplaceAllString(text, "${1}"+s.Root+"${2}")
+	}
 	s.Write(path, []byte(text), 0o644)
 }
 

@@ -36,7 +36,8 @@ func (s *Stage) Start(program string, args ...string) *Process {
 	}
 	defer log.Close()
 	p := &Process{s: s, name: filepath.Base(program), done: make(chan struct{})}
-	p.cmd = exec.Command(program, args...)
+	full := s.command(program, args)
+	p.cmd = exec.Command(full[0], full[1:]...)
 	p.cmd.Env = s.environment()
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -94,7 +95,8 @@ func (s *Stage) Run(program string, args ...string) (said string, code int) {
 	s.T.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), runTime)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, program, args...)
+	full := s.command(program, args)
+	cmd := exec.CommandContext(ctx, full[0], full[1:]...)
 	cmd.Env = s.environment()
 	out, err := cmd.CombinedOutput()
 	if _, exited := errors.AsType[*exec.ExitError](err); err != nil && !exited || ctx.Err() != nil {

@@ -30,6 +30,8 @@ type Stage struct {
 	PKI  *lab.PKI
 	Env  []string // added to the environment of all processes
 
+	programs []string // that the test is about
+	mounts   []string // see Machine
 	delegate *lab.Issued
 	handler  atomic.Pointer[lab.Responder]
 	address  string // of the responder
@@ -45,7 +47,7 @@ func New(t *testing.T, programs ...string) *Stage {
 	if err := os.Chmod(filepath.Dir(root), 0o711); err != nil {
 		t.Fatal(err)
 	}
-	s := &Stage{T: t, Root: root, down: func() {}}
+	s := &Stage{T: t, Root: root, programs: programs, down: func() {}}
 	t.Cleanup(s.showLogs)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
