@@ -20,6 +20,7 @@ type placement struct {
 	stamp  watcher.Stamp // of the certificate this is for
 	staple *staple.Staple
 	mend   bool // the staple is there, only its snippet has to be written
+	urgent bool // the file holds nothing good: it goes before others
 	way    profile.Way
 	cause  profile.Cause
 	write  writer.Options
@@ -75,6 +76,7 @@ func (a *Agent) place(t *target, p placement) {
 	if first := t.said == Pending || t.said == notACandidate; p.cause != profile.Absent || !first {
 		p.queues = g.Hooks // a placeholder where nothing was is no news
 	}
+	p.urgent = !t.disk.current(wall())
 	t.placing = true
 	a.placings++
 	a.placer.add(p)

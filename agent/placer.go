@@ -15,14 +15,19 @@ import (
 	"github.com/restaple/restaple/writer"
 )
 
+// maxPlaced is how many placements are a batch: enough to share the cost of a
+// sync, few enough for a new certificate not to wait long behind a burst.
+const maxPlaced = 512
+
 // placer changes staple files, many at a time: what arrives while one batch is
-// being made durable is the next batch.
+// being made durable is in the next ones.
 type placer struct {
-	mu    sync.Mutex
-	queue []placement
-	wake  chan struct{}
-	out   chan<- []placed
-	log   *slog.Logger
+	mu     sync.Mutex
+	urgent []placement // of files that hold no good staple
+	queue  []placement
+	wake   chan struct{}
+	out    chan<- []placed
+	log    *slog.Logger
 }
 
 func newPlacer(out chan<- []placed, log *slog.Logger) *placer {
@@ -32,12 +37,36 @@ func newPlacer(out chan<- []placed, log *slog.Logger) *placer {
 // add queues a placement. It never blocks.
 func (p *placer) add(x placement) {
 	p.mu.Lock()
-	p.queue = append(p.queue, x)
+	if x.urgent || x.path == "" { // what is only told costs nothing
+		p.urgent = append(p.urgent, x)
+	} else {
+		p.queue = append(p.queue, x)
+	}
 	p.mu.Unlock()
 	select {
 	case p.wake <- struct{}{}:
 	default:
 	}
+}
+
+// take returns the next batch: what is urgent, then the others.
+func (p *placer) take() []placement {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := min(len(p.urgent), maxPlaced)
+	m := min(len(p.queue), maxPlaced-n)
+	batch := slices.Concat(p.urgent[:n], p.queue[:m])
+	p.urgent, p.queue = rest(p.urgent, n), rest(p.queue, m)
+	return batch
+}
+
+// rest is all after the first n, which are let go of.
+func rest(queue []placement, n int) []placement {
+	if n == len(queue) {
+		return nil
+	}
+	clear(queue[:n])
+	return queue[n:]
 }
 
 // run places what is queued until ctx is done. A batch that has begun is
@@ -49,11 +78,7 @@ func (p *placer) run(ctx context.Context) error {
 			return nil
 		case <-p.wake:
 		}
-		p.mu.Lock()
-		batch := p.queue
-		p.queue = nil
-		p.mu.Unlock()
-		if len(batch) > 0 {
+		for batch := p.take(); len(batch) > 0 && ctx.Err() == nil; batch = p.take() {
 			p.out <- p.place(batch)
 		}
 	}
