@@ -112,7 +112,7 @@ func New(o Options) (*Agent, error) {
 	lanes := o.Lanes
 	lanes.Revived = a.onRevived
 	a.lanes = responder.NewLanes(lanes)
-	a.proofs = proofs{due: make(chan struct{}, 1), last: make(map[string]prove.Finding), retold: make(map[string]retold)}
+	a.proofs = proofs{due: make(chan struct{}, 1), last: make(map[string]prove.Finding), retold: make(map[retold]watcher.Stamp)}
 	a.placer = newPlacer(a.placed, o.Log)
 	var err error
 	if a.issuers, err = openIssuerCache(&o); err != nil {

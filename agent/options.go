@@ -85,7 +85,7 @@ type Options struct {
 	Asked   func(Attempt)
 	Changed func(hooks.Event)
 
-	Proved   func(prove.Finding) // told of each handshake with an address; must not block; may be nil
+	Proved   func(prove.Finding) // told of each handshake with an address, from many goroutines; must not block; may be nil
 	Progress func(Progress)      // called now and then from the loop; may be nil
 	Ready    func()              // called by Run once after the first pass; may be nil
 }

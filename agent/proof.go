@@ -12,6 +12,7 @@ import (
 
 	"github.com/restaple/restaple/agent/prove"
 	"github.com/restaple/restaple/agent/staple"
+	"github.com/restaple/restaple/watcher"
 	"github.com/restaple/restaple/watcher/chain"
 )
 
@@ -30,7 +31,7 @@ type proofs struct {
 	mu   sync.Mutex
 	last map[string]prove.Finding // by address
 
-	retold map[string]retold // by address; the loop's
+	retold map[retold]watcher.Stamp // of the file that hooks were told of twice; the loop's
 }
 
 // ProveSoon has the configured addresses asked for what they serve. Hooks call
@@ -81,39 +82,48 @@ func (a *Agent) proveLoop(ctx context.Context) error {
 // pass a server that is not reached may just not have been started yet: that is
 // said, and is no error.
 func (a *Agent) proveAll(ctx context.Context, once bool) (retold bool, err error) {
-	var wrong []error
+	findings := make([][]prove.Finding, len(a.o.Groups))
+	wrong := make([]error, len(a.o.Groups))
+	var proving sync.WaitGroup
 	for i := range a.o.Groups {
-		g := &a.o.Groups[i]
-		if len(g.Prove) == 0 {
-			continue
-		}
-		expect := func(leaf *chain.Leaf) *prove.Expected { return a.expected(ctx, i, leaf) }
-		addresses := g.Prove
-		if once {
-			addresses = nil
-			for _, f := range (&prove.Prover{Within: -1}).Prove(ctx, g.Prove, expect) {
-				if f.Same || f.Result == prove.Unreachable {
-					a.noteProof(f)
-				} else {
-					addresses = append(addresses, f.Address) // it gets its time to reload
-				}
+		proving.Go(func() { findings[i], wrong[i] = a.proveGroup(ctx, i, once) })
+	}
+	proving.Wait() // a server that takes long keeps no other one waiting
+	if ctx.Err() != nil {
+		return false, nil
+	}
+	return a.retell(ctx, findings), errors.Join(wrong...)
+}
+
+// proveGroup asks the addresses of a group.
+func (a *Agent) proveGroup(ctx context.Context, group int, once bool) (findings []prove.Finding, err error) {
+	expect := func(leaf *chain.Leaf) *prove.Expected { return a.expected(ctx, group, leaf) }
+	addresses := a.o.Groups[group].Prove
+	if once {
+		all := addresses
+		addresses = nil
+		for _, f := range (&prove.Prover{Within: -1}).Prove(ctx, all, expect) {
+			if f.Same || f.Result == prove.Unreachable {
+				findings = append(findings, f)
+			} else {
+				addresses = append(addresses, f.Address) // it gets its time to reload
 			}
-		}
-		findings := (&prove.Prover{Within: a.o.ProveWithin}).Prove(ctx, addresses, expect)
-		for _, f := range findings {
-			if ctx.Err() != nil {
-				return false, nil
-			}
-			a.noteProof(f)
-			if !f.Same {
-				wrong = append(wrong, fmt.Errorf("%s: %s: %s", f.Address, f.Result, f.Detail))
-			}
-		}
-		if a.retell(ctx, i, findings) {
-			retold = true
 		}
 	}
-	return retold, errors.Join(wrong...)
+	var wrong []error
+	for _, f := range (&prove.Prover{Within: a.o.ProveWithin}).Prove(ctx, addresses, expect) {
+		findings = append(findings, f)
+		if !f.Same {
+			wrong = append(wrong, fmt.Errorf("%s: %s: %s", f.Address, f.Result, f.Detail))
+		}
+	}
+	if ctx.Err() != nil {
+		return nil, nil
+	}
+	for _, f := range findings {
+		a.noteProof(f)
+	}
+	return findings, errors.Join(wrong...)
 }
 
 // noteProof logs what a handshake has shown, when it is another thing than
@@ -148,28 +158,22 @@ func (a *Agent) noteProof(f prove.Finding) {
 func (a *Agent) expected(ctx context.Context, group int, leaf *chain.Leaf) *prove.Expected {
 	var e *prove.Expected
 	a.onLoop(ctx, func() {
-		for k, s := range a.subjects {
-			if k.leaf != leaf.Fingerprint {
-				continue
-			}
-			for _, t := range s.targets {
-				if t.key.group == group {
-					path := t.staple
-					e = &prove.Expected{
-						Issuer:  s.chain.Issuer,
-						Verify:  staple.Options{Strict: k.strict},
-						Accepts: a.o.Groups[group].Profile.Accept,
-						Read: func() ([]byte, error) {
-							der, err := readLimited(path)
-							if errors.Is(err, fs.ErrNotExist) {
-								return nil, nil
-							}
-							return der, err
-						},
-					}
-					return
+		about := a.targetsOf(group, leaf.Fingerprint)
+		if len(about) == 0 {
+			return
+		}
+		g, path := &a.o.Groups[group], about[0].staple
+		e = &prove.Expected{
+			Issuer:  about[0].sub.chain.Issuer,
+			Verify:  staple.Options{Strict: g.Strict},
+			Accepts: g.Profile.Accept,
+			Read: func() ([]byte, error) {
+				der, err := readLimited(path)
+				if errors.Is(err, fs.ErrNotExist) {
+					return nil, nil
 				}
-			}
+				return der, err
+			},
 		}
 	})
 	return e

@@ -59,7 +59,9 @@ func TestHandshakeProvesWhatIsServed(t *testing.T) {
 	issued := w.issue("site.pem", lab.IssueOptions{})
 	address, reload := tlsServer(t, issued, w.path("site.pem.ocsp"))
 	w.group = func(g *agent.Group) { g.Prove = []prove.Address{address} }
+	w.options = func(o *agent.Options) { o.ProveWithin = 200 * time.Millisecond }
 	a := w.run("generic")
+	w.told.after(a.ProveSoon) // as a hook's result does
 	result := func() prove.Result {
 		if p := a.Proofs(); len(p) == 1 {
 			return p[0].Result
@@ -68,7 +70,9 @@ func TestHandshakeProvesWhatIsServed(t *testing.T) {
 	}
 	// Nobody reloads the server: it serves nothing while there is a staple.
 	eventually(t, "the staple", func() bool { _, err := w.verified("site.pem", "site.pem.ocsp"); return err == nil })
+	eventually(t, "the finding that it is not served", func() bool { return result() == prove.NoneServed })
 	reload()
+	a.ProveSoon()
 	eventually(t, "the proof", func() bool { return result() == prove.Proven })
 }
 
