@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"maps"
@@ -29,11 +30,41 @@ type Certificate struct {
 	Expires     time.Time `json:"expires,omitzero"` // effective end of the staple
 	RefreshAt   time.Time `json:"refresh_at,omitzero"`
 	Responders  []string  `json:"responders,omitempty"`
+	Asks        []Ask     `json:"asks,omitempty"`   // who is really asked, and how
 	Reason      string    `json:"reason,omitempty"` // of the last failure
 	Error       string    `json:"error,omitempty"`  // the same in words
 	ErrorAt     time.Time `json:"error_at,omitzero"`
 	Attempts    int       `json:"attempts,omitempty"` // failed ones in a row
 	Would       string    `json:"would,omitempty"`    // what a dry run has left undone
+}
+
+// Ask is a URL that is asked about a certificate: of the responder or, while the
+// issuer is missing, of that. URLs are without passwords.
+type Ask struct {
+	URL string `json:"url"`
+	Via string `json:"via,omitempty"` // proxy on the way
+}
+
+// Asks says what is asked for the responders at urls. Others that they redirect
+// to cannot be known.
+func (o *Options) Asks(urls []string) []Ask {
+	var all []Ask
+	for _, u := range urls {
+		if o.Asking != nil {
+			u = cmp.Or(o.Asking(responder.Host(u)).URL, u)
+		}
+		all = o.addAsk(all, u)
+	}
+	return all
+}
+
+// addAsk leaves out what cannot be asked, which the certificate's state says.
+func (o *Options) addAsk(all []Ask, url string) []Ask {
+	var one Ask
+	if one.URL, one.Via = o.Client.Way(url); one.URL == "" || slices.Contains(all, one) {
+		return all
+	}
+	return append(all, one)
 }
 
 // atATime is how many certificates are described between two other things that
@@ -114,7 +145,18 @@ func (a *Agent) describe(t *target, now time.Time) Certificate {
 		leaf := s.chain.Leaf
 		c.Name, c.Serial, c.MustStaple = leaf.Name, leaf.SerialHex(), leaf.MustStaple
 		c.Fingerprint = hex.EncodeToString(leaf.Fingerprint[:])
-		c.Responders, c.Attempts = s.urls, s.attempts
+		c.Responders, c.Asks, c.Attempts = s.urls, a.o.Asks(s.urls), s.attempts
+		if s.override { // there may be a password in it
+			shown, _ := a.o.Client.Way(s.urls[0])
+			c.Responders = []string{shown}
+		}
+		if s.chain.Issuer == nil && len(s.urls) > 0 {
+			for _, u := range leaf.CAIssuers {
+				if strings.HasPrefix(u, "http:") { // others are not asked
+					c.Asks = a.o.addAsk(c.Asks, u)
+				}
+			}
+		}
 		if !s.asking {
 			c.RefreshAt = a.askAt(s, now)
 		}

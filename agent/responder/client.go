@@ -91,6 +91,19 @@ func (c *Client) route(u *url.URL) *route {
 	return r
 }
 
+// Way says how a URL is asked, in URLs without passwords: as shown, by way of
+// proxy, if there is one. Both are empty if it cannot be asked.
+func (c *Client) Way(rawURL string) (shown, proxy string) {
+	u, err := parseURL(rawURL)
+	if err != nil {
+		return "", ""
+	}
+	if p, err := c.route(u).proxyFor(u); err == nil && p != nil {
+		proxy = redact(p)
+	}
+	return redact(u), proxy
+}
+
 // maxIssuer is far more than any certificate, and enough for a PKCS#7 bag.
 const maxIssuer = 1 << 20
 

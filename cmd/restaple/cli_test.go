@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -234,32 +233,6 @@ func TestWaitRetriesUntilTheStapleIsThere(t *testing.T) {
 	code, out, errs := s.command("refresh", "--wait=90s", s.dir)
 	if code != exitOK {
 		t.Errorf("exit %d, %s%s", code, out, errs)
-	}
-}
-
-func TestURLsAreAnEgressList(t *testing.T) {
-	s := newScene(t)
-	for i, urls := range [][]string{{"http://ocsp.b.test"}, {"http://OCSP.b.test/x", "http://ocsp.b.test/y", "https://a.test:8443/"}} {
-		issued, err := s.pki.Intermediate.Issue(lab.IssueOptions{Names: []string{"x.test"}, Responders: urls})
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.write(filepath.Join(s.dir, fmt.Sprintf("x%d.pem", i)), issued.ChainPEM())
-	}
-	if err := os.Remove(s.cert); err != nil {
-		t.Fatal(err)
-	}
-	code, out, errs := s.command("status", "--urls", "-o", "json", s.dir)
-	var got []egressRule
-	if err := json.Unmarshal([]byte(out), &got); code != exitOK || err != nil {
-		t.Fatalf("exit %d, %v, %s%s", code, err, out, errs)
-	}
-	want := []egressRule{{"a.test", "8443", "https", 1}, {"ocsp.b.test", "80", "http", 2}}
-	if !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
-	}
-	if code, out, _ := s.command("status", "--urls", s.dir); code != exitOK || !strings.Contains(out, "ocsp.b.test  80    http    2") {
-		t.Errorf("exit %d\n%s", code, out)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/restaple/restaple/agent"
 	"github.com/restaple/restaple/agent/admin"
 )
 
@@ -21,7 +22,13 @@ func newStatusCommand() *cobra.Command {
 		Long: `Show how each certificate and its staple stand, from what is on disk: nobody is
 asked and nothing is changed. The last error is what a running restaple, or the
 last pass, has noted in the state directory. With --agent a running restaple is
-asked instead, at the address of its admin listener.`,
+asked instead, at the address of its admin listener.
+
+With --urls it is a list for firewall rules: the hosts that are really asked, with
+what the configuration has asked instead, and the issuers' of certificates whose
+issuer is missing. Behind a proxy, VIA says which, and the proxy has a line of its
+own; the other lines are then for the proxy's rules. A responder may redirect to
+yet another host, which cannot be known before it does.`,
 		Example: `  restaple status /etc/haproxy/certs
   restaple status --config /etc/restaple/restaple.yaml -o json
   restaple status --urls /etc/haproxy/certs`,
@@ -55,12 +62,19 @@ asked instead, at the address of its admin listener.`,
 			}
 			r := newReport(certs, a.Problems(), time.Now())
 			r.Answers = countsOf(c)
-			return r.show(cmd.OutOrStdout(), urls, output)
+			if urls {
+				var more []agent.Ask
+				for _, i := range c.Answer.Issuers {
+					more = append(more, s.options.Asks(i.Responders)...)
+				}
+				return writeEgress(cmd.OutOrStdout(), egressList(certs, more), output)
+			}
+			return r.show(cmd.OutOrStdout(), output)
 		},
 	}
 	f.register(cmd)
 	cmd.Flags().StringVar(&ask, "agent", "", "ask the running restaple whose admin listener is at this `address`: unix:/path or host:port")
-	cmd.Flags().BoolVar(&urls, "urls", false, "show the responders instead, as a list for firewall rules: host, port, number of certificates")
+	cmd.Flags().BoolVar(&urls, "urls", false, "show who is asked instead, as a list for firewall rules: host, port, number of certificates")
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "output `format`: text or json")
 	return cmd
 }
@@ -71,15 +85,14 @@ func statusOfAgent(cmd *cobra.Command, address string, urls bool, output string)
 	if err != nil {
 		return &notOK{err.Error()}
 	}
-	return report{Report: *r}.show(cmd.OutOrStdout(), urls, output)
+	if urls {
+		return writeEgress(cmd.OutOrStdout(), egressList(r.Certificates, nil), output)
+	}
+	return report{Report: *r}.show(cmd.OutOrStdout(), output)
 }
 
-// show prints the report, or the responders in it, and says by its error
-// whether all is well.
-func (r report) show(w io.Writer, urls bool, output string) error {
-	if urls {
-		return writeEgress(w, egressList(r.Certificates), output)
-	}
+// show prints the report, and says by its error whether all is well.
+func (r report) show(w io.Writer, output string) error {
 	if err := r.write(w, output); err != nil {
 		return err
 	}

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -19,28 +21,26 @@ type egressRule struct {
 	Port         string `json:"port"`
 	Scheme       string `json:"scheme"`
 	Certificates int    `json:"certificates"`
+
+	// Via is the proxy that connects there, as host:port. It has a rule of
+	// its own. "" is a connection of our own.
+	Via string `json:"via,omitempty"`
 }
 
-// egressList gathers the responders of certificates.
-func egressList(certs []agent.Certificate) []egressRule {
+// egressList gathers who is asked about certificates. More are asked besides.
+func egressList(certs []agent.Certificate, more []agent.Ask) []egressRule {
 	count := make(map[egressRule]int)
 	for _, c := range certs {
 		seen := make(map[egressRule]bool)
-		for _, raw := range c.Responders {
-			u, err := url.Parse(raw)
-			if err != nil || u.Hostname() == "" {
-				continue // said by its state
-			}
-			port := u.Port()
-			if port == "" {
-				port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-			}
-			r := egressRule{Host: strings.ToLower(u.Hostname()), Port: port, Scheme: u.Scheme}
+		for _, r := range rules(c.Asks) {
 			if !seen[r] {
 				seen[r] = true
 				count[r]++
 			}
 		}
+	}
+	for _, r := range rules(more) {
+		count[r] += 0 // for no certificate in particular
 	}
 	list := make([]egressRule, 0, len(count))
 	for r, n := range count {
@@ -48,9 +48,33 @@ func egressList(certs []agent.Certificate) []egressRule {
 		list = append(list, r)
 	}
 	slices.SortFunc(list, func(a, b egressRule) int {
-		return strings.Compare(a.Host+":"+a.Port+a.Scheme, b.Host+":"+b.Port+b.Scheme)
+		return cmp.Or(strings.Compare(a.Via, b.Via), strings.Compare(a.Host+":"+a.Port+a.Scheme, b.Host+":"+b.Port+b.Scheme))
 	})
 	return list
+}
+
+// rules returns what has to be let through for asks, by us and by proxies.
+func rules(asks []agent.Ask) []egressRule {
+	var all []egressRule
+	for _, a := range asks {
+		r := ruleFor(a.URL)
+		if a.Via != "" {
+			proxy := ruleFor(a.Via)
+			all = append(all, proxy)
+			r.Via = net.JoinHostPort(proxy.Host, proxy.Port)
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+func ruleFor(raw string) egressRule {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return egressRule{Host: raw} // not what an agent says
+	}
+	usual := map[string]string{"http": "80", "https": "443", "socks5": "1080", "socks5h": "1080"}
+	return egressRule{Host: strings.ToLower(u.Hostname()), Port: cmp.Or(u.Port(), usual[u.Scheme]), Scheme: u.Scheme}
 }
 
 func writeEgress(w io.Writer, list []egressRule, format string) error {
@@ -60,9 +84,9 @@ func writeEgress(w io.Writer, list []egressRule, format string) error {
 		return e.Encode(list)
 	}
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "HOST\tPORT\tSCHEME\tCERTIFICATES")
+	fmt.Fprintln(tw, "HOST\tPORT\tSCHEME\tCERTIFICATES\tVIA")
 	for _, r := range list {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%d\n", r.Host, r.Port, r.Scheme, r.Certificates)
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%d\t%s\n", r.Host, r.Port, r.Scheme, r.Certificates, cmp.Or(r.Via, "-"))
 	}
 	return tw.Flush()
 }
