@@ -22,12 +22,14 @@ import (
 // that the loaders find them like any other.
 type issuerCache struct {
 	dir       string // "": nowhere
+	lasting   string // where a dry run finds what others have kept; "": nowhere
 	temporary bool   // goes with the agent
 }
 
 // openIssuerCache makes the cache. Without a state directory, or if nothing may
 // be changed, it lasts as long as the agent.
 func openIssuerCache(o *Options) (*issuerCache, error) {
+	lasting := ""
 	if o.StateDir != "" {
 		dir := filepath.Join(o.StateDir, "issuers")
 		if o.LookOnly {
@@ -39,15 +41,16 @@ func openIssuerCache(o *Options) (*issuerCache, error) {
 			}
 			return &issuerCache{dir: dir}, nil
 		}
+		lasting = dir
 	}
 	if o.LookOnly {
 		return &issuerCache{}, nil
 	}
 	dir, err := os.MkdirTemp("", "restaple-issuers-")
 	if err != nil {
-		return &issuerCache{}, nil // then none is fetched, which its state will say
+		return &issuerCache{lasting: lasting}, nil // then none is fetched, which its state will say
 	}
-	return &issuerCache{dir: dir, temporary: true}, nil
+	return &issuerCache{dir: dir, lasting: lasting, temporary: true}, nil
 }
 
 func (c *issuerCache) close() {
@@ -58,10 +61,13 @@ func (c *issuerCache) close() {
 
 // dirs adds the cache to the issuer directories of a group.
 func (c *issuerCache) dirs(configured []string) []string {
-	if c.dir == "" {
-		return configured
+	all := configured[:len(configured):len(configured)]
+	for _, dir := range []string{c.lasting, c.dir} {
+		if dir != "" {
+			all = append(all, dir)
+		}
 	}
-	return append(configured[:len(configured):len(configured)], c.dir)
+	return all
 }
 
 // keep writes an issuer into the cache.

@@ -50,6 +50,18 @@ func TestMissingIssuerIsFetchedAndKept(t *testing.T) {
 	}
 }
 
+func TestDryRunFindsTheIssuersThatAreKept(t *testing.T) {
+	w := newWorld(t)
+	url, asked := hands(t, w.pki.Intermediate.Certificate.Raw)
+	issued := w.issue("site.pem", lab.IssueOptions{CAIssuers: []string{url}})
+	w.write("site.pem", issued.CertPEM())
+	w.once("generic")
+	w.options = func(o *agent.Options) { o.DryRun = true }
+	if got := w.once("generic")["site.pem"]; got.State != agent.Fresh || asked() != 1 {
+		t.Errorf("state %q (%s), issuer fetched %d times, want fresh and once", got.State, got.Error, asked())
+	}
+}
+
 func TestIssuerThatDidNotSignIsNotBelieved(t *testing.T) {
 	w := newWorld(t)
 	twin, err := lab.NewPKI(lab.PKIOptions{}) // the same names, other keys
