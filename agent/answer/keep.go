@@ -17,8 +17,8 @@ import (
 
 // Nobody can make a keeper do more than this, whatever he asks.
 const (
-	maxEntries = 1 << 16        // responses, and certificates of which nothing is known
-	maxKept    = 3 << 14        // responses; the rest is for what is asked about anew
+	maxEntries = 1 << 16 // responses, and certificates of which nothing is known
+	maxKept    = 3 << 14 // responses; the rest is for what is asked about anew
 	maxFlights = 1024    // requests to responders that wait or are on their way
 
 	// New certificates that are asked about per second: of one client, and

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto"
 	"encoding/base64"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -219,16 +220,38 @@ type answered struct {
 
 func (w *world) do(r *http.Request) answered {
 	w.Helper()
-	resp, err := http.DefaultTransport.RoundTrip(r)
+	a, err := exchange(r)
 	if err != nil {
 		w.Fatal(err)
+	}
+	return a
+}
+
+func exchange(r *http.Request) (answered, error) {
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		return answered{}, err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	if err != nil {
+	return answered{resp.StatusCode, resp.Header, body}, err
+}
+
+// postAll asks by POST, each request at the same time as the others.
+func (w *world) postAll(requests [][]byte) []answered {
+	w.Helper()
+	answers := make([]answered, len(requests))
+	errs := make([]error, len(requests))
+	var clients sync.WaitGroup
+	for i, der := range requests {
+		r := w.newRequest(http.MethodPost, "/", der)
+		clients.Go(func() { answers[i], errs[i] = exchange(r) })
+	}
+	clients.Wait()
+	if err := errors.Join(errs...); err != nil {
 		w.Fatal(err)
 	}
-	return answered{resp.StatusCode, resp.Header, body}
+	return answers
 }
 
 func (w *world) newRequest(method, path string, body []byte) *http.Request {

@@ -59,17 +59,10 @@ func TestAFleet(t *testing.T) {
 	}
 	first := f.staplesNewerThan(edges, start.Add(-time.Minute))
 
-	// Both central ones have the same, to the byte, and so has each edge.
+	// Both central ones have the same, to the byte, and so has each edge, once
+	// whatever they refresh meanwhile has gone round.
 	for c, issued := range f.issued {
-		one, two := f.ask(f.central[0], issued), f.ask(f.central[1], issued)
-		if !bytes.Equal(one, two) {
-			t.Errorf("certificate %d: the two central ones give different answers", c)
-		}
-		for i := range edges {
-			if staple, err := os.ReadFile(f.staple(i, c)); err != nil || !bytes.Equal(staple, one) {
-				t.Errorf("edge %d, certificate %d: not what the central ones have (%v)", i, c, err)
-			}
-		}
+		f.until("everybody has the same", func() error { return f.same(c, issued) })
 	}
 
 	f.staplesNewerThan(edges, first)
@@ -203,6 +196,7 @@ func (f *fleet) staplesNewerThan(n int, than time.Time) (newest time.Time) {
 	for i := range n {
 		for c := range f.issued {
 			f.until(fmt.Sprintf("edge %d has a staple of certificate %d newer than %s", i, c, than.Format(time.TimeOnly)), func() error {
+				now := time.Now()
 				der, err := os.ReadFile(f.staple(i, c))
 				if err != nil {
 					return err
@@ -211,7 +205,7 @@ func (f *fleet) staplesNewerThan(n int, than time.Time) (newest time.Time) {
 				switch {
 				case err != nil:
 					return err
-				case r.Status != ocsp.Good || !r.NextUpdate.After(time.Now()):
+				case r.Status != ocsp.Good || !r.NextUpdate.After(now):
 					f.T.Fatalf("edge %d, certificate %d: status %d until %s", i, c, r.Status, r.NextUpdate)
 				case !r.ThisUpdate.After(than):
 					return fmt.Errorf("it is of %s", r.ThisUpdate.Format(time.TimeOnly))
@@ -240,6 +234,21 @@ func (f *fleet) bound(when string, start time.Time, extra int) {
 	if got > most || got < certificates {
 		f.T.Errorf("%s: the CA was asked %d times, want %d to %d", when, got, certificates, most)
 	}
+}
+
+// same says who has another answer about a certificate than the first central
+// one.
+func (f *fleet) same(c int, issued *lab.Issued) error {
+	one, two := f.ask(f.central[0], issued), f.ask(f.central[1], issued)
+	if !bytes.Equal(one, two) {
+		return fmt.Errorf("certificate %d: the two central ones give different answers", c)
+	}
+	for i := range edges {
+		if staple, err := os.ReadFile(f.staple(i, c)); err != nil || !bytes.Equal(staple, one) {
+			return fmt.Errorf("edge %d, certificate %d: not what the central ones have (%v)", i, c, err)
+		}
+	}
+	return nil
 }
 
 // ask asks one of the central ones.
