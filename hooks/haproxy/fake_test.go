@@ -171,7 +171,7 @@ func TestWhatHAProxySaysIsJudged(t *testing.T) {
 		{"an update that came to nothing", map[string]string{"show ssl ocsp-response": another}, "does not have it", "show ssl ocsp-response"},
 		{"nothing said to an update", map[string]string{"show ssl ocsp-response": another, "set ssl ocsp-response": ""}, "tune.bufsize", "set ssl ocsp"},
 		{"more than success said", map[string]string{"show ssl ocsp-response": another, "set ssl ocsp-response": "OCSP Response updated! Not.\n"}, "Not.", "set ssl ocsp"},
-		{"nothing said to a transaction", map[string]string{"set ssl cert /certs": ""}, "nothing", "set ssl cert"},
+		{"nothing said to a transaction", map[string]string{"set ssl cert /certs": ""}, "nothing", "abort ssl cert"},
 		{"somebody's transaction joined", map[string]string{"set ssl cert /certs": "Transaction updated for certificate /certs/000.pem!\n"}, "Transaction updated", "set ssl cert"},
 		{"a commit refused", map[string]string{"commit ssl cert /certs/": "Can't commit!\n"}, "Can't commit", "abort ssl cert"},
 		{"nothing said to a commit", map[string]string{"commit ssl cert /certs/": ""}, "nothing", "abort ssl cert"},

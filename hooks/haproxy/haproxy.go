@@ -46,7 +46,7 @@ type Options struct {
 
 	// Buffer is HAProxy's tune.bufsize, in octets; 0: its default, 16384.
 	// Responses that take more than this less 1 KiB, in base64, cannot be
-	// sent: about 11,000 octets by default. The master CLI takes no larger
+	// sent: about 11,500 octets by default. The master CLI takes no larger
 	// ones with a larger buffer.
 	Buffer int
 
@@ -60,8 +60,12 @@ type Hook struct {
 	line    line
 	log     *slog.Logger
 
-	turn chan struct{}     // holds a token while nobody delivers: transactions must not mix
-	said map[string]string // by certificate, why it could not be told; of who holds turn
+	turn chan struct{} // holds a token while nobody delivers: transactions must not mix
+
+	// What follows is of who holds turn.
+	said    map[string]string // by certificate, why it could not be told
+	learned *learned
+	unshown unshown
 }
 
 var _ hooks.Action = (*Hook)(nil)
@@ -90,6 +94,7 @@ func New(o Options) (*Hook, error) {
 		log:     o.Log,
 		turn:    make(chan struct{}, 1),
 		said:    make(map[string]string),
+		learned: newLearned(),
 	}
 	h.turn <- struct{}{}
 	return h, nil

@@ -67,6 +67,12 @@ const (
 // deadError says that HAProxy cannot be reached, or does not answer.
 type deadError struct{ err error }
 
+// unsentError says that a command was not sent.
+type unsentError struct{ err error }
+
+func (e *unsentError) Error() string { return e.err.Error() }
+func (e *unsentError) Unwrap() error { return e.err }
+
 // errUnreachable marks a deadError that trying again at once does not mend.
 var errUnreachable = errors.New("is HAProxy running, and is this its socket?")
 
@@ -86,8 +92,9 @@ func (l line) sayLimited(ctx context.Context, command, payload string, timeout t
 		text = l.prefix + command + " <<\n" + payload + "\n\n"
 	}
 	if len(text) > l.longest {
-		return "", fmt.Errorf("%q would need %d octets, HAProxy takes no more than %d at once (tune.bufsize less tune.maxrewrite): "+
-			"it reads such a response from its file only, when it is reloaded", verb, len(text), l.longest)
+		return "", &unsentError{fmt.Errorf("%q would need %d octets, HAProxy takes no more than %d at once (tune.bufsize less tune.maxrewrite): "+
+			"it reads such a response from its file only, when it is reloaded; if its tune.bufsize is larger, say so to restaple (buffer)",
+			verb, len(text), l.longest)}
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout,
 		fmt.Errorf("no reply to %q within %v: %w", verb, timeout, context.DeadlineExceeded))
@@ -96,7 +103,7 @@ func (l line) sayLimited(ctx context.Context, command, payload string, timeout t
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, l.network, l.address)
 	if err != nil {
-		return "", &deadError{fmt.Errorf("%w: %w", err, errUnreachable)}
+		return "", &deadError{&unsentError{fmt.Errorf("%w: %w", err, errUnreachable)}}
 	}
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })

@@ -12,8 +12,8 @@ import (
 const success = "OCSP Response updated!"
 
 // maxProvable is the size up to which a response can surely be read back:
-// HAProxy formats the text in a buffer of tune.bufsize, several times as long
-// as the DER, and shows nothing if it does not fit.
+// HAProxy formats the text, which is several times as long as the DER, in a
+// buffer of tune.bufsize, and shows no more than fits.
 const maxProvable = 1500
 
 // unloadedError says that HAProxy does not have the certificate. It reads the
@@ -33,6 +33,34 @@ func (e *unloadedError) Error() string {
 type visit struct {
 	line
 	catalogue catalogue
+	unshown   *unshown // nil for a worker that is about to go
+	identity  func(context.Context) (string, error)
+	known     bool // whether unshown is of this process
+}
+
+// unshown is what a process has taken and cannot show, for its size: without a
+// note of it, it would be told the same at each comparison.
+type unshown struct {
+	process    string
+	signatures map[string][]byte // by CertID
+}
+
+// taken returns what the process has taken of what it cannot show.
+func (v *visit) taken(ctx context.Context) (map[string][]byte, error) {
+	if v.unshown == nil {
+		return nil, nil
+	}
+	if !v.known {
+		process, err := v.identity(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if process != v.unshown.process {
+			*v.unshown = unshown{process, make(map[string][]byte)}
+		}
+		v.known = true
+	}
+	return v.unshown.signatures, nil
 }
 
 // bring makes the process hold r, and reports whether it had to tell it. If
@@ -51,6 +79,13 @@ func (v *visit) bring(ctx context.Context, cert string, r *response) (pushed boo
 	switch {
 	case held == shown && bytes.Equal(signature, r.signature):
 		return false, nil
+	case held == unreadable && len(r.der) > maxProvable:
+		taken, err := v.taken(ctx)
+		if err != nil || bytes.Equal(taken[r.key], r.signature) {
+			return false, err
+		}
+		err = v.set(ctx, r)
+		return err == nil, err
 	case held != absent:
 		err = v.set(ctx, r)
 		return err == nil, err
@@ -87,7 +122,11 @@ func (v *visit) prove(ctx context.Context, r *response) error {
 	}
 	held, signature := parseHolding(reply)
 	if held == unreadable && len(r.der) > maxProvable {
-		return nil
+		taken, err := v.taken(ctx)
+		if taken != nil {
+			taken[r.key] = r.signature
+		}
+		return err
 	}
 	if held != shown || !bytes.Equal(signature, r.signature) {
 		return fmt.Errorf("HAProxy said that it took the response and does not have it; "+

@@ -108,10 +108,11 @@ func parseOldWorkers(reply string) (pids []int, ok bool) {
 	return pids, true
 }
 
-// sameSerial compares two serials in hexadecimal, whatever their zeros.
-func sameSerial(a, b string) bool {
-	return strings.EqualFold(strings.TrimLeft(a, "0"), strings.TrimLeft(b, "0"))
-}
+// sameSerial compares two serials in hexadecimal.
+func sameSerial(a, b string) bool { return normal(a) == normal(b) }
+
+// normal makes equal serials equal texts, whatever their zeros.
+func normal(serial string) string { return strings.ToLower(strings.TrimLeft(serial, "0")) }
 
 // maxWords is how much of HAProxy's words an error repeats.
 const maxWords = 200

@@ -30,7 +30,7 @@ func (h *Hook) tell(ctx context.Context, changes []hooks.Change, lenient bool) (
 	}
 	defer func() { h.turn <- struct{}{} }()
 
-	current := &visit{line: h.line}
+	current := &visit{line: h.line, unshown: &h.unshown, identity: h.Identity}
 	var old []*visit
 	if h.options.Master {
 		current.prefix = "@1 "
@@ -38,7 +38,7 @@ func (h *Hook) tell(ctx context.Context, changes []hooks.Change, lenient bool) (
 			return 0, err
 		}
 	}
-	current.catalogue.line = current.line
+	current.catalogue.line, current.catalogue.learned = current.line, h.learned
 
 	var failures failures
 	dead := 0
