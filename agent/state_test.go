@@ -242,13 +242,15 @@ func TestStaplePath(t *testing.T) {
 		{"/var/lib/restaple/{base}.ocsp", "/a/site.pem", "/var/lib/restaple/site.pem.ocsp"},
 		{"staples/{base}.ocsp", "/a/site.pem", "/a/staples/site.pem.ocsp"},
 		{"{path}.ocsp", "/a/site.pem.rsa", "/a/site.pem.rsa.ocsp"},
+		// printf %s /etc/hitch/site.pem | md5sum
+		{"/var/lib/hitch/{md5}", "/etc/hitch/site.pem", "/var/lib/hitch/1e7a6777e96d41b8f2a890bee7210479"},
 	} {
 		if got := StaplePath(row[0], row[1]); got != row[2] {
 			t.Errorf("%s of %s: got %s, want %s", row[0], row[1], got, row[2])
 		}
 	}
 	for template, good := range map[string]bool{
-		"{path}.ocsp": true, "{dir}/{name}.der": true, "{path}": false, "{dir}/{base}": false, "{nme}.ocsp": false, "/x/": false, "{path.ocsp": false,
+		"{path}.ocsp": true, "/x/{md5}": true, "{dir}/{name}.der": true, "{path}": false, "{dir}/{base}": false, "{nme}.ocsp": false, "/x/": false, "{path.ocsp": false,
 	} {
 		if err := CheckTemplate(template); (err == nil) != good {
 			t.Errorf("template %q: %v", template, err)

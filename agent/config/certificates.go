@@ -92,7 +92,7 @@ func (v value) pattern() (string, bool) {
 
 var (
 	placeholder  = regexp.MustCompile(`\{[^{}]*\}`)
-	placeholders = []string{"{dir}", "{name}", "{base}", "{path}"}
+	placeholders = []string{"{dir}", "{name}", "{base}", "{path}", "{md5}"}
 )
 
 // template is where staples go.

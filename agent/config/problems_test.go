@@ -87,7 +87,7 @@ func TestEachMistakeIsNamedWithItsLineAndField(t *testing.T) {
 		{"staple that is the certificate", "certificates:\n- paths: [/x]\n  staple: '{path}'",
 			[]string{`3: certificates[0].staple: would replace the certificate itself`}},
 		{"one staple for all", "certificates:\n- paths: [/x/*.pem]\n  staple: /y.ocsp",
-			[]string{`3: certificates[0].staple: gives all certificates the same staple path, put one of {dir}, {name}, {base}, {path} into it`}},
+			[]string{`3: certificates[0].staple: gives all certificates the same staple path, put one of {dir}, {name}, {base}, {path}, {md5} into it`}},
 		{"same path twice", "certificates:\n- paths: [/x]\n- paths: [/y, /x/]\n  server: nginx",
 			[]string{`3: certificates[1].paths[1]: is already in certificates[0].paths[0], with the same staple path`}},
 		{"mode in decimal", "certificates:\n- paths: [/x]\n  mode: 0689", []string{`3: certificates[0].mode: must be a mode in octal digits such as "0644", got "0689"`}},

@@ -3,12 +3,23 @@ package profile
 // lighttpd (mod_openssl) takes any response that parses, reads it again by
 // mtime when less than 256 s are left, and drops it up to 128 s after
 // nextUpdate: it looks every 64 s and may miss one. It would serve the staple
-// of an earlier leaf, and it does without a file.
+// of an earlier leaf, and it does without a file. So it only has to be told of
+// what is gone: new connections wait while it restarts gracefully.
 func lighttpd() *Profile {
+	const pid = "/run/lighttpd.pid"
 	return &Profile{
 		Name:     "lighttpd",
 		Template: DefaultTemplate,
 		SHA256:   true,
 		Withdraw: everywhere(Remove),
+		Reload: &Reload{
+			Running: []string{pid},
+			// It restarts as the user that it has become, and ends if that one
+			// may not read the key. These are Debian's names.
+			Check: []string{"setpriv", "--reuid=www-data", "--regid=www-data", "--init-groups",
+				"lighttpd", "-tt", "-f", "/etc/lighttpd/lighttpd.conf"},
+			Command: []string{"start-stop-daemon", "--stop", "--quiet", "--signal=USR1", "--name=lighttpd", "--pidfile=" + pid},
+			On:      []string{"withdrawn", "revoked"},
+		},
 	}
 }

@@ -70,6 +70,10 @@ type Reload struct {
 	Check   []string // command that has to succeed first
 	Command []string
 	Socket  bool // Running are sockets of HAProxy's runtime API
+
+	// On are the events that the server has to be told of; nil: all. Of the
+	// others it hears by itself.
+	On []string
 }
 
 // DefaultTemplate puts the staple beside the certificate.

@@ -43,7 +43,7 @@ func (f *workFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVarP(&f.config, "config", "c", "", "configuration `file` (default "+defaultConfig+" if no paths are given)")
 	flags.StringVar(&f.server, "server", "", "the server that reads the staples: "+strings.Join(profile.Names(), ", "))
-	flags.StringVar(&f.staple, "staple", "", "`template` of the staple's path: {path} {dir} {base} {name} (default {path}.ocsp)")
+	flags.StringVar(&f.staple, "staple", "", "`template` of the staple's path: {path} {dir} {base} {name} {md5} (default: where the server looks, mostly {path}.ocsp)")
 	flags.StringVar(&f.responder, "responder", "", "ask this `URL` instead of the certificate's own responder")
 	flags.StringArrayVar(&f.allow, "allow", nil, "let responders be at addresses of this `CIDR`, such as 127.0.0.0/8; may be repeated")
 	flags.StringArrayVar(&f.hooks, "hook", nil, "`command` to run after staples have changed, words split as a shell does, no shell; may be repeated")

@@ -20,6 +20,9 @@ import (
 func (s *system) usualHook(p *profile.Profile, stateDir string) (*hooks.Queue, error) {
 	h := config.DefaultHook()
 	h.Name = p.Name
+	if p.Reload.On != nil {
+		h.On = p.Reload.On
+	}
 	if p.Reload.Socket {
 		return s.haproxyQueue(h, p.Reload.Running, stateDir)
 	}

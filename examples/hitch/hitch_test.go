@@ -4,6 +4,9 @@ import (
 	"crypto/md5"
 	"fmt"
 	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -16,44 +19,91 @@ func TestMain(m *testing.M) { stage.Main(m) }
 
 const (
 	certificate = "/etc/hitch/site.pem"
-	ocspDir     = "/var/lib/hitch/"
-	pidFile     = "/run/hitch.pid"
+	ocspDir     = "/var/lib/hitch"
+	config      = "/etc/hitch/hitch.conf"
 )
 
 // nameOf is what hitch calls the staple of a certificate.
 func nameOf(path string) string { return fmt.Sprintf("%x", md5.Sum([]byte(path))) }
 
-func TestHitch(t *testing.T) {
-	stage.Example{
+// example is hitch with restaple's configuration as it is shown, or with
+// nothing in it but the name of the server, on a machine as it usually is.
+func example(usual bool) stage.Example {
+	return stage.Example{
 		Programs: []string{"hitch"},
 		Certificates: []stage.Certificate{{
 			Type: lab.ECDSA, Chain: certificate,
-			Staple: func(s *stage.Stage) string { return s.Path(ocspDir + nameOf(s.Path(certificate))) },
+			Staple: func(s *stage.Stage) string {
+				if usual {
+					return s.Path(ocspDir + "/" + nameOf(certificate))
+				}
+				return s.Path(ocspDir + "/" + nameOf(s.Path(certificate)))
+			},
 		}},
 		Configure: func(s *stage.Stage, address string) {
 			host, port, err := net.SplitHostPort(address)
 			if err != nil {
 				s.T.Fatal(err)
 			}
-			s.Install("hitch.conf", "/etc/hitch/hitch.conf", "[*]:443", "["+host+"]:"+port)
-			// The path of the certificate is another one on the stage, and
-			// there is more than one hitch.
-			s.InstallRestaple(
-				ocspDir+nameOf(certificate), ocspDir+nameOf(s.Path(certificate)),
-				"process: hitch", "pid_file: "+pidFile)
-			s.Dir("/run")
+			if usual {
+				s.Machine("/etc/hitch", ocspDir)
+			}
+			s.Install("hitch.conf", config, "[*]:443", "["+host+"]:"+port)
 			s.Dir(ocspDir)
+			s.Give(ocspDir, "_hitch") // as Debian's package does
+			if usual {
+				s.WriteRestaple("certificates:\n- paths: [" + certificate + "]\n  server: hitch\n")
+				return
+			}
+			// The hook finds hitch by its name, and this is not the only one.
+			rename(s, "hitch"+port)
+			s.InstallRestaple("process: hitch", "process: hitch"+port)
 		},
 		Serve: func(s *stage.Stage) *stage.Process {
-			return s.Start("hitch", "--config="+s.Path("/etc/hitch/hitch.conf"), "--pidfile="+s.Path(pidFile))
+			if usual {
+				return s.Start("hitch", "--config="+config)
+			}
+			return s.Start(renamed(s), "--config="+s.Path(config))
 		},
+		Usual:       usual,
 		Reload:      func(_ *stage.Stage, server *stage.Process) { server.Signal(syscall.SIGHUP) },
-		HookReloads: true,
+		HookReloads: !usual,
 		Short:       stage.Window{Validity: 30 * time.Second, Age: 10 * time.Second},
 		Ending:      stage.Window{Validity: 16 * time.Second, Age: 6 * time.Second},
 
 		Missing:      stage.None,
 		RevokedAtEnd: true, // hitch goes on with the good one
 		Gaps:         true, // now and then a handshake fails when hitch reloads
-	}.Prove(t)
+	}
+}
+
+func TestHitch(t *testing.T) { example(false).Prove(t) }
+
+// TestHitchWithNothingButItsName leaves it to restaple where hitch looks for
+// staples; whoever deploys a certificate has hitch reload.
+func TestHitchWithNothingButItsName(t *testing.T) { example(true).Prove(t) }
+
+const programs = "/usr/sbin/"
+
+// rename puts a hitch of another name on the stage.
+func rename(s *stage.Stage, name string) {
+	s.T.Helper()
+	installed, err := exec.LookPath("hitch")
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	program, err := os.ReadFile(installed)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	s.Write(programs+name, program, 0o755)
+}
+
+func renamed(s *stage.Stage) string {
+	s.T.Helper()
+	found, err := filepath.Glob(s.Path(programs + "hitch*"))
+	if err != nil || len(found) != 1 {
+		s.T.Fatalf("got %v, %v, want one hitch", found, err)
+	}
+	return found[0]
 }

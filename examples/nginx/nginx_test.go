@@ -36,7 +36,11 @@ func (v variant) example() stage.Example {
 				"listen 443 ssl", "listen " + address + " ssl",
 				key, v.key,
 			})...)
-			s.InstallRestaple(v.restaple...)
+			if v.usual {
+				s.WriteRestaple("certificates:\n- paths: [/etc/nginx/tls]\n  server: nginx\n")
+			} else {
+				s.InstallRestaple(v.restaple...)
+			}
 			prepare(s)
 		},
 		Serve: func(s *stage.Stage) *stage.Process {
@@ -77,21 +81,10 @@ func TestNginxWithASnippet(t *testing.T) {
 	e.Prove(t)
 }
 
-// hooks is what the example says about hooks.
-const hooks = `
-    hooks: [reload-nginx]
-
-hooks:
-  - name: reload-nginx
-    check: [nginx, -t, -q, -c, /etc/nginx/nginx.conf]
-    command: [nginx, -s, reload, -c, /etc/nginx/nginx.conf]
-`
-
 // TestNginxWithNothingButItsName has restaple find nginx by itself.
 func TestNginxWithNothingButItsName(t *testing.T) {
 	variant{
 		chain: chain, key: key, staple: staple, usual: true,
-		restaple: []string{hooks, "\n"},
 	}.example().Prove(t)
 }
 

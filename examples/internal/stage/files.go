@@ -57,7 +57,13 @@ func (s *Stage) InstallRestaple(pairs ...string) {
 	if err != nil {
 		s.T.Fatal(err)
 	}
-	s.install(file, "schedule: '@every 1s'\n"+string(data), configPath, pairs)
+	s.WriteRestaple(string(data), pairs...)
+}
+
+// WriteRestaple puts another configuration of restaple in its place.
+func (s *Stage) WriteRestaple(text string, pairs ...string) {
+	s.T.Helper()
+	s.install("restaple.yaml", "schedule: '@every 1s'\n"+text, configPath, pairs)
 }
 
 func (s *Stage) install(file, text, path string, pairs []string) {
