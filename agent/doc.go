@@ -26,13 +26,14 @@
 //	agent/admin      metrics, health, status page and control, on one listener
 //	agent/answer     answers OCSP requests of servers that cannot read files
 //	agent/lab        a CA and a responder that can be told to misbehave
+//	agent/lab/badnet names and addresses that misbehave, for tests
 //	watcher          discovers certificates on disk, says when they may have changed
 //	watcher/chain    leaf and issuer from certificate files
 //	writer           replaces files atomically and durably
 //	hooks            one queue per hook: command, signal, webhook
 //	hooks/haproxy    hands staples to a running HAProxy
 //
-// cmd/restaple → {admin, answer} → agent → {profile, prove, responder,
+// cmd/restaple → admin → answer → agent → {profile, prove, responder,
 // schedule, staple, hooks, watcher} → {writer, watcher/chain}. Nothing imports
 // the other way, which a test over `go list` holds, and no runtime package
 // knows the types of agent/config: cmd/restaple translates.

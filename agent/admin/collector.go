@@ -19,6 +19,7 @@ type collector struct {
 	up, inFlight, limit, queued                             *prometheus.Desc
 	hookPending, hookFailing, hookDelivered                 *prometheus.Desc
 	served                                                  *prometheus.Desc
+	answers, upstream, kept                                 *prometheus.Desc
 	thisUpdate, nextUpdate, expiry, state, must, meaning    *prometheus.Desc
 }
 
@@ -46,6 +47,10 @@ func newCollector(s *Server) *collector {
 
 		served: desc("served_matches_disk", "1 if the last handshake with the address showed what is on disk.", "address", "result"),
 
+		answers:  desc("answers_total", "OCSP requests by what they came to: hit, miss, passed, foreign, malformed or limited.", "result"),
+		upstream: desc("answers_upstream_requests_total", "Requests to responders on behalf of those who ask here."),
+		kept:     desc("answers_kept", "Responses that are kept for those who ask here."),
+
 		thisUpdate: desc("staple_this_update_timestamp_seconds", "thisUpdate of the staple in place.", "path", "staple"),
 		nextUpdate: desc("staple_next_update_timestamp_seconds", "nextUpdate of the staple in place.", "path", "staple"),
 		expiry:     desc("staple_expiry_timestamp_seconds", "When the staple in place really ends: with nextUpdate, its signer or the certificate.", "path", "staple"),
@@ -60,6 +65,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.certificates, c.failing, c.budget, c.problems, c.polling, c.ready, c.up, c.inFlight, c.limit, c.queued,
 		c.hookPending, c.hookFailing, c.hookDelivered, c.served,
+		c.answers, c.upstream, c.kept,
 		c.thisUpdate, c.nextUpdate, c.expiry, c.state, c.must, c.meaning,
 	} {
 		ch <- d
@@ -75,6 +81,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
 	gauge(c.ready, number(c.server.ready.Load()))
+	c.collectAnswers(ch)
 	s, err := c.server.shots.get(context.Background()) // bounded there
 	if err != nil {
 		c.server.o.Log.Debug("no metrics of certificates", "err", err)
@@ -108,6 +115,25 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	if c.server.perCertificate.Load() {
 		perCertificate(c, s.certs, gauge)
 	}
+}
+
+// collectAnswers makes the series of OCSP requests, if any are answered.
+func (c *collector) collectAnswers(ch chan<- prometheus.Metric) {
+	n := c.server.answered()
+	if n == nil {
+		return
+	}
+	count := func(d *prometheus.Desc, v int64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	count(c.answers, n.Hits, "hit")
+	count(c.answers, n.Misses, "miss")
+	count(c.answers, n.Passed, "passed")
+	count(c.answers, n.Foreign, "foreign")
+	count(c.answers, n.Malformed, "malformed")
+	count(c.answers, n.Limited, "limited")
+	count(c.upstream, n.Upstream)
+	ch <- prometheus.MustNewConstMetric(c.kept, prometheus.GaugeValue, float64(n.Kept))
 }
 
 // perCertificate makes the series of each certificate. A file that two groups

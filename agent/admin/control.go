@@ -39,7 +39,7 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request, act func(contex
 		unavailable(w, err)
 		return
 	}
-	answer(w, http.StatusAccepted, result)
+	reply(w, http.StatusAccepted, result)
 }
 
 func onSocketOnly(w http.ResponseWriter, _ *http.Request) {

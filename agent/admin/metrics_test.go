@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/restaple/restaple/agent"
+	"github.com/restaple/restaple/agent/answer"
 	"github.com/restaple/restaple/agent/responder"
 	"github.com/restaple/restaple/hooks"
 )
@@ -36,6 +37,40 @@ func (s *started) scrape(t *testing.T) map[string]float64 {
 		out[line[:i]] = v
 	}
 	return out
+}
+
+func TestCountsOfAnswersAreShown(t *testing.T) {
+	s := start(t, "tcp", everyState(time.Now()), false)
+	for series := range s.scrape(t) {
+		if strings.HasPrefix(series, "restaple_answers_") {
+			t.Errorf("no requests are answered: got %s", series)
+		}
+	}
+	counts := answer.Counts{Hits: 1, Misses: 2, Upstream: 3, Passed: 4, Unchanged: 1, Foreign: 5, Malformed: 6, Limited: 7, Kept: 8}
+	s.SetAnswers(func() answer.Counts { return counts })
+	got := s.scrape(t)
+	for series, want := range map[string]float64{
+		`restaple_answers_total{result="hit"}`:       1,
+		`restaple_answers_total{result="miss"}`:      2,
+		`restaple_answers_total{result="passed"}`:    4,
+		`restaple_answers_total{result="foreign"}`:   5,
+		`restaple_answers_total{result="malformed"}`: 6,
+		`restaple_answers_total{result="limited"}`:   7,
+		`restaple_answers_upstream_requests_total`:   3,
+		`restaple_answers_kept`:                      8,
+	} {
+		if v, ok := got[series]; !ok || v != want {
+			t.Errorf("%s: got %v (there: %v), want %v", series, v, ok, want)
+		}
+	}
+	r, err := FetchStatus(t.Context(), strings.TrimPrefix(s.url, "http://"))
+	if err != nil || r.Answers == nil || *r.Answers != counts {
+		t.Errorf("status: got %v, %v, want %+v", r, err, counts)
+	}
+	s.SetAnswers(nil)
+	if r, err := FetchStatus(t.Context(), strings.TrimPrefix(s.url, "http://")); err != nil || r.Answers != nil {
+		t.Errorf("status without answers: got %v, %v", r, err)
+	}
 }
 
 func TestMetricsOfASnapshot(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/restaple/restaple/agent"
+	"github.com/restaple/restaple/agent/answer"
 	"github.com/restaple/restaple/agent/prove"
 	"github.com/restaple/restaple/agent/responder"
 	"github.com/restaple/restaple/hooks"
@@ -22,6 +23,9 @@ type Report struct {
 	Hooks      []Hook                `json:"hooks,omitempty"`
 	Served     []Served              `json:"served,omitempty"`
 	Polling    string                `json:"polling,omitempty"` // why directories are not watched
+
+	// Answers counts the OCSP requests that were answered; nil: none are.
+	Answers *answer.Counts `json:"answers,omitempty"`
 }
 
 // Hook is how one hook stands.

@@ -46,7 +46,9 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 		unavailable(w, err)
 		return
 	}
-	answer(w, http.StatusOK, shot.report())
+	report := shot.report()
+	report.Answers = s.answered()
+	reply(w, http.StatusOK, report)
 }
 
 func (s *Server) healthz(w http.ResponseWriter, r *http.Request) {
@@ -87,8 +89,8 @@ func unavailable(w http.ResponseWriter, err error) {
 	http.Error(w, err.Error(), http.StatusServiceUnavailable)
 }
 
-// answer sends v as JSON for people and machines.
-func answer(w http.ResponseWriter, status int, v any) {
+// reply sends v as JSON for people and machines.
+func reply(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	e := json.NewEncoder(w)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/net/netutil"
+
+	"github.com/restaple/restaple/agent/answer"
 )
 
 const (
@@ -40,6 +42,7 @@ type Server struct {
 	shots          *snapshots
 	ready          atomic.Bool
 	perCertificate atomic.Bool
+	counts         atomic.Pointer[func() answer.Counts]
 }
 
 // New returns a server that shows no agent yet. There is one for Metrics.
@@ -57,6 +60,26 @@ func (s *Server) SetSource(src Source, perCertificate bool) {
 	if src != nil {
 		s.o.Metrics.expect(src.Hooks())
 	}
+}
+
+// SetAnswers shows from now on what counts says of the OCSP requests that are
+// answered; nil: none are.
+func (s *Server) SetAnswers(counts func() answer.Counts) {
+	if counts == nil {
+		s.counts.Store(nil)
+		return
+	}
+	s.counts.Store(&counts)
+}
+
+// answered returns the counts as they are now, or nil.
+func (s *Server) answered() *answer.Counts {
+	counts := s.counts.Load()
+	if counts == nil {
+		return nil
+	}
+	c := (*counts)()
+	return &c
 }
 
 // Ready notes that the first pass is over; it is for agent.Options. It stays

@@ -54,6 +54,14 @@ func (s *system) newAnswers(c *config.Config) error {
 	return nil
 }
 
+// counts is what counts the requests; nil if none are answered.
+func (a *answers) counts() func() answer.Counts {
+	if a == nil {
+		return nil
+	}
+	return a.Snapshot
+}
+
 // readIssuer reads the certificate of a CA. If there are several in the file,
 // it is the first.
 func readIssuer(path string) (*chain.Issuer, error) {

@@ -6,10 +6,12 @@ import (
 	"crypto"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -42,19 +44,26 @@ func (s *scene) asks(client *http.Client, url string, leaf *lab.Issued) string {
 	return map[int]string{ocsp.Good: "good", ocsp.Revoked: "revoked", ocsp.Unknown: "unknown"}[r.Status]
 }
 
-// freePort returns a port of loopback that was free just now.
+// freePort returns a port of loopback that was free just now. It is below those
+// that are given to outgoing connections, or one of them might take it.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		port := strconv.Itoa(10000 + rand.IntN(10000))
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
+	t.Fatal("no free port")
+	return ""
+}
+
+// overSocket is a client of whoever listens at a Unix socket.
+func overSocket(path string) *http.Client {
+	return &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", path)
+	}}}
 }
 
 func TestRunAnswersRequestsAcrossChangesOfItsConfiguration(t *testing.T) {
@@ -90,10 +99,8 @@ func TestRunAnswersRequestsAcrossChangesOfItsConfiguration(t *testing.T) {
 		}
 		return s.asks(http.DefaultClient, url, other) == "good"
 	})
-	overSocket := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", socket)
-	}}}
-	if got := s.asks(overSocket, "http://x", other); got != "good" {
+	local := overSocket(socket)
+	if got := s.asks(local, "http://x", other); got != "good" {
 		t.Errorf("over the socket: got %s", got)
 	}
 
@@ -116,8 +123,8 @@ func TestRunAnswersRequestsAcrossChangesOfItsConfiguration(t *testing.T) {
 	until(t, "the first address is left", func() bool {
 		return strings.Contains(s.asks(http.DefaultClient, url, s.issued), "refused")
 	})
-	overSocket.CloseIdleConnections()
-	if got := s.asks(overSocket, "http://x", s.issued); got != "good" {
+	local.CloseIdleConnections()
+	if got := s.asks(local, "http://x", s.issued); got != "good" {
 		t.Errorf("over the socket that stays: got %s", got)
 	}
 
@@ -138,6 +145,50 @@ func TestRunAnswersRequestsAcrossChangesOfItsConfiguration(t *testing.T) {
 	}
 	if _, err := os.Stat(socket); err == nil {
 		t.Error("the socket is still there")
+	}
+}
+
+// TestStatusCountsWhatWasAnswered asks a fresh restaple: once about what it has,
+// and twice about what it has to ask for.
+func TestStatusCountsWhatWasAnswered(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	dir := t.TempDir()
+	desk, admin, file := filepath.Join(dir, "ocsp.sock"), filepath.Join(dir, "admin.sock"), filepath.Join(dir, "restaple.yaml")
+	s.write(file, fmt.Appendf(nil, "state_dir: %s\nallow: [127.0.0.0/8]\ncertificates: [{paths: [%s]}]\nlisten: 'unix:%s'\nanswer_for: issuers\nadmin: {listen: 'unix:%s'}\n",
+		s.state, s.dir, desk, admin))
+	p := startProcess(t, "run", "--config", file)
+	until(t, "the staple is there", exists(s.cert+".ocsp"))
+	until(t, "it answers", exists(desk))
+	client := overSocket(desk)
+	other, err := s.pki.Intermediate.Issue(lab.IssueOptions{Names: []string{"other.test"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Until all is known it says "try later", which counts as a miss.
+	missed := 0
+	until(t, "the certificate is answered for", func() bool {
+		if s.asks(client, "http://x", s.issued) == "good" {
+			return true
+		}
+		missed++
+		return false
+	})
+	for range 2 {
+		if got := s.asks(client, "http://x", other); got != "good" {
+			t.Fatalf("about another certificate: got %s", got)
+		}
+	}
+	want := fmt.Sprintf(": 2 hits, %d misses, 1 asked upstream, 1 kept\n", missed+1)
+	if code, out, errs := command(t, "status", "--agent", "unix:"+admin); code != exitOK || !strings.HasSuffix(out, want) {
+		t.Errorf("status --agent: exit %d, %s%s, want %q", code, out, errs, want)
+	}
+	p.signal(syscall.SIGTERM)
+	if err := p.Wait(); err != nil {
+		t.Errorf("after SIGTERM: %v", err)
+	}
+	if code, out, errs := command(t, "status", "--config", file); code != exitOK || !strings.HasSuffix(out, want) {
+		t.Errorf("status: exit %d, %s%s, want %q", code, out, errs, want)
 	}
 }
 

@@ -11,15 +11,10 @@ import (
 
 	"github.com/restaple/restaple/agent"
 	"github.com/restaple/restaple/agent/admin"
-	"github.com/restaple/restaple/agent/answer"
 )
 
-// report is what `status -o json` and `refresh -o json` print: the admin
-// listener's report, and what is only known here.
-type report struct {
-	admin.Report
-	Answers *answer.Counts `json:"answers,omitempty"` // nil: no requests are answered
-}
+// report is what `status -o json` and `refresh -o json` print.
+type report struct{ admin.Report }
 
 func newReport(certs []agent.Certificate, problems []string, now time.Time) report {
 	return report{Report: admin.NewReport(certs, problems, now)}
