@@ -194,6 +194,9 @@ func (a *Agent) RunOnce(ctx context.Context) ([]Certificate, error) {
 	}
 	for _, h := range a.o.Held {
 		if _, e := h.Holder.Identity(ctx); errors.Is(e, fs.ErrNotExist) {
+			if h.Expected {
+				sayAbsent(a.log.With("hook", h.Queue.Name()), e)
+			}
 			continue // it reads the files when it starts
 		}
 		if e := a.healOnce(ctx, h); e != nil {

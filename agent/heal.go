@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -29,6 +30,11 @@ type Holder interface {
 type Held struct {
 	Queue  *hooks.Queue
 	Holder Holder
+
+	// Expected says that somebody has said where it is, and did not only
+	// leave it to be found where it usually is: that it is not there is worth
+	// a word then.
+	Expected bool
 }
 
 const (
@@ -37,8 +43,9 @@ const (
 	// healAnyway is how often a server is compared although it is the same
 	// process: somebody else may have told it something.
 	healAnyway = 10 * time.Minute
-	// healTimeout bounds one comparison.
-	healTimeout = time.Minute
+	// absentFor is how long a server that is expected may be away, while it
+	// starts or restarts, before that is said.
+	absentFor = time.Minute
 )
 
 // heal keeps what a server holds equal to what is on disk.
@@ -46,8 +53,10 @@ func (a *Agent) heal(ctx context.Context, h Held) error {
 	log := a.log.With("hook", h.Queue.Name())
 	var known, said string
 	var healed time.Time
+	gone := absence{held: h, log: log}
 	for {
 		id, err := h.Holder.Identity(ctx)
+		gone.note(err)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			known, err = "", nil
@@ -75,8 +84,42 @@ func (a *Agent) heal(ctx context.Context, h Held) error {
 	}
 }
 
+// absence is for how long an expected server has not been there.
+type absence struct {
+	held  Held
+	log   *slog.Logger
+	since time.Time // zero: it is there
+	said  bool
+}
+
+// note takes in what asking the server for its identity came to.
+func (a *absence) note(err error) {
+	switch {
+	case !a.held.Expected || err != nil && !errors.Is(err, fs.ErrNotExist):
+		return
+	case err == nil:
+		if a.said {
+			a.log.Info("server is there again")
+			a.held.Queue.Away(nil)
+		}
+		a.since, a.said = time.Time{}, false
+	case a.since.IsZero():
+		a.since = time.Now()
+	case !a.said && time.Since(a.since) >= absentFor:
+		a.said = true
+		a.held.Queue.Away(err)
+		sayAbsent(a.log, err)
+	}
+}
+
+func sayAbsent(log *slog.Logger, err error) {
+	log.Warn("server is not there to be told of staples: it reads their files if it starts later", "err", err)
+}
+
+// healOnce compares the server with the disk. A comparison of everything may
+// take as long as a delivery of everything: one that is cut off begins anew.
 func (a *Agent) healOnce(ctx context.Context, h Held) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, healTimeout, errors.New("the server took too long"))
+	ctx, cancel := context.WithTimeoutCause(ctx, h.Queue.Timeout(), fmt.Errorf("it took longer than %v", h.Queue.Timeout()))
 	defer cancel()
 	pushed, err := h.Holder.Reconcile(ctx, a.Placed(ctx, h.Queue))
 	if pushed > 0 {

@@ -55,9 +55,13 @@ func (q *Queue) attempt(ctx context.Context) error {
 	start := time.Now()
 	err := q.options.Action.Deliver(ctx, b.changes)
 	took := time.Since(start)
-	if err == nil {
+	switch {
+	case errors.Is(err, errNobody):
+		q.nobody(&b)
+		return nil
+	case err == nil:
 		q.succeeded(&b)
-	} else {
+	default:
 		err = fmt.Errorf("hook %s: %w", q.options.Name, err)
 		q.failed(b, err)
 	}
@@ -65,6 +69,15 @@ func (q *Queue) attempt(ctx context.Context) error {
 		q.options.Result(err, took)
 	}
 	return err
+}
+
+// nobody lets go of changes of which nobody had to be told.
+func (q *Queue) nobody(b *backlog) {
+	q.drop(b.marks)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.inFlight = 0
+	q.state = QueueState{Name: q.options.Name, DeliveredAt: q.state.DeliveredAt}
 }
 
 func (q *Queue) succeeded(b *backlog) {

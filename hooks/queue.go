@@ -56,6 +56,7 @@ type Queue struct {
 	own      map[string]bool // marks of this queue
 	closed   bool            // Run has returned
 	state    QueueState
+	away     error // why nobody is there to be told; nil: somebody is, or need not be
 }
 
 // QueueState is how a hook stands.
@@ -63,7 +64,7 @@ type QueueState struct {
 	Name        string
 	Pending     int       // changes that wait for delivery
 	Attempts    int       // that failed in a row
-	Err         error     // of the last attempt; nil if it succeeded
+	Err         error     // of the last attempt, or why nobody is there; nil if all is well
 	TriedAt     time.Time // end of the last attempt
 	DeliveredAt time.Time // end of the last one that succeeded
 	RetryAt     time.Time // zero if the last one succeeded
@@ -111,8 +112,22 @@ func (q *Queue) State() QueueState {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	s := q.state
+	if s.Err == nil {
+		s.Err = q.away
+	}
 	s.Pending = q.inFlight + len(q.backlog.changes)
 	return s
+}
+
+// Timeout returns how long one attempt may take.
+func (q *Queue) Timeout() time.Duration { return q.options.Timeout }
+
+// Away notes why the server that should be told is not there, or, with nil,
+// that it is. State shows it as it shows a failure.
+func (q *Queue) Away(err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.away = err
 }
 
 // Run delivers until ctx is done, starting with what a killed process left.

@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 
@@ -15,6 +16,10 @@ import (
 func WhenRunning(files []string, a Action, log *slog.Logger) Action {
 	return &whenRunning{files: files, action: a, log: log}
 }
+
+// errNobody says that there was nobody to tell, which is no failure: whoever
+// starts later finds the files.
+var errNobody = errors.New("the server does not run")
 
 type whenRunning struct {
 	files  []string
@@ -30,7 +35,7 @@ func (w *whenRunning) Deliver(ctx context.Context, changes []Change) error {
 		}
 	}
 	w.log.Debug("server does not run here, nobody to tell")
-	return nil
+	return errNobody
 }
 
 func runs(path string) bool {

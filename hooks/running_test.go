@@ -33,10 +33,10 @@ func TestOnlyARunningServerIsTold(t *testing.T) {
 		want    error
 	}{
 		"alive":    {fmt.Sprint(os.Getpid(), "\n"), told},
-		"ended":    {fmt.Sprint(gone.Process.Pid, "\n"), nil},
-		"rubbish":  {"nothing", nil},
-		"empty":    {"", nil},
-		"no file":  {"-", nil},
+		"ended":    {fmt.Sprint(gone.Process.Pid, "\n"), errNobody},
+		"rubbish":  {"nothing", errNobody},
+		"empty":    {"", errNobody},
+		"no file":  {"-", errNobody},
 		"a socket": {"+", told},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -51,7 +51,7 @@ func TestOnlyARunningServerIsTold(t *testing.T) {
 				}
 			}
 			w := WhenRunning([]string{filepath.Join(dir, "missing"), path}, always{told}, slog.New(slog.DiscardHandler))
-			if got := w.Deliver(t.Context(), nil); !errors.Is(got, row.want) || (got == nil) != (row.want == nil) {
+			if got := w.Deliver(t.Context(), nil); !errors.Is(got, row.want) {
 				t.Errorf("got %v, want %v", got, row.want)
 			}
 		})

@@ -131,6 +131,7 @@ type Webhook struct {
 type HAProxy struct {
 	Socket string // absolute path of a Unix socket, or host:port
 	Master bool   // it is the master CLI (haproxy -W -S)
+	Buffer int    // HAProxy's tune.bufsize, in octets; 0: its default
 }
 
 // Admin is the listener for metrics, health and status.

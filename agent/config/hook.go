@@ -109,6 +109,22 @@ func (v value) haproxy() (*HAProxy, bool) {
 	v.need(v.keys(
 		key{"socket", into(&h.Socket, value.socket)},
 		key{"master", into(&h.Master, value.boolean)},
+		key{"buffer", into(&h.Buffer, value.bufferSize)},
 	), "socket")
 	return h, true
+}
+
+// smallestBuffer and largestBuffer are what tune.bufsize can sensibly be.
+const (
+	smallestBuffer = 4096
+	largestBuffer  = 1 << 20
+)
+
+func (v value) bufferSize() (int, bool) {
+	n, ok := v.count()
+	if ok && (n < smallestBuffer || n > largestBuffer) {
+		v.fail("must be HAProxy's tune.bufsize, from %d to %d, got %d", smallestBuffer, largestBuffer, n)
+		return 0, false
+	}
+	return n, ok
 }

@@ -104,9 +104,13 @@ func (v value) listen() (string, bool) {
 	return s, true
 }
 
-// socket is where a server takes commands: a path, or host:port.
+// socket is where a server takes commands: a path, also after unix:, or
+// host:port.
 func (v value) socket() (string, bool) {
 	s, ok := v.text()
+	if path, isUnix := strings.CutPrefix(s, "unix:"); ok && isUnix {
+		return v.pathOf(path)
+	}
 	if !ok || !strings.Contains(s, "/") {
 		if ok && strings.Contains(s, ":") {
 			return v.hostPort()

@@ -122,8 +122,17 @@ func oneOf(words ...string) func(value) (string, bool) {
 // filePath is a path, made absolute if the file's own is known.
 func (v value) filePath() (string, bool) {
 	s, ok := v.text()
+	if !ok {
+		return "", false
+	}
+	return v.pathOf(s)
+}
+
+// pathOf makes s, which v holds, an absolute path.
+func (v value) pathOf(s string) (string, bool) {
 	switch {
-	case !ok:
+	case s == "":
+		v.fail("must name a file")
 		return "", false
 	case strings.HasPrefix(s, "~"):
 		v.fail("~ is not expanded here, write the whole path (or ./~… if it is a name)")

@@ -78,6 +78,8 @@ func TestValuesAreReadAsTheyAreMeant(t *testing.T) {
 		{"signal", "hooks: [{name: a, signal: {process: x, signal: SIGUSR1}}]", func(c *Config) any { return *c.Hooks[0].Signal }, Signal{Process: "x", Signal: syscall.SIGUSR1}},
 		{"signal by default", "hooks: [{name: a, signal: {pid_file: /x}}]", func(c *Config) any { return *c.Hooks[0].Signal }, Signal{PIDFile: "/x", Signal: syscall.SIGHUP}},
 		{"socket that is a path", "hooks: [{name: a, haproxy: {socket: /run/x:1.sock}}]", func(c *Config) any { return c.Hooks[0].HAProxy.Socket }, "/run/x:1.sock"},
+		{"socket as HAProxy writes it", "hooks: [{name: a, haproxy: {socket: 'unix:/run/x.sock'}}]", func(c *Config) any { return c.Hooks[0].HAProxy.Socket }, "/run/x.sock"},
+		{"HAProxy's buffer", "hooks: [{name: a, haproxy: {socket: /x, buffer: 32768}}]", func(c *Config) any { return c.Hooks[0].HAProxy.Buffer }, 32768},
 		{"socket that is an address", "hooks: [{name: a, haproxy: {socket: '127.0.0.1:9999'}}]", func(c *Config) any { return c.Hooks[0].HAProxy.Socket }, "127.0.0.1:9999"},
 		{"headers", "hooks: [{name: a, webhook: {url: 'https://x/', headers: {x-a: 1}}}]", func(c *Config) any { return c.Hooks[0].Webhook.Headers.Get("X-A") }, "1"},
 

@@ -24,7 +24,7 @@ func (s *system) usualHook(p *profile.Profile, stateDir string) (*hooks.Queue, e
 		h.On = p.Reload.On
 	}
 	if p.Reload.Socket {
-		return s.haproxyQueue(h, p.Reload.Running, stateDir)
+		return s.haproxyQueue(h, &config.HAProxy{}, p.Reload.Running, stateDir)
 	}
 	log := s.log.With("hook", h.Name)
 	action, err := hooks.NewCommand(hooks.CommandOptions{Name: h.Name, Args: p.Reload.Command, Check: p.Reload.Check, Log: log})
@@ -34,22 +34,26 @@ func (s *system) usualHook(p *profile.Profile, stateDir string) (*hooks.Queue, e
 	return s.queueOf(h, hooks.WhenRunning(p.Reload.Running, action, log), stateDir, log)
 }
 
-// haproxyTimeout is what a delivery to HAProxy gets at least: a hundred thousand
-// staples take a minute, and one that is cut off begins anew.
+// haproxyTimeout is what a delivery to HAProxy, or a comparison with it, gets at
+// least: a hundred thousand staples take a minute, and one that is cut off
+// begins anew.
 const haproxyTimeout = 5 * time.Minute
 
 // haproxyQueue hands staples to a running HAProxy, at the first of the sockets
-// that is there. The server is also compared with the disk.
-func (s *system) haproxyQueue(h *config.Hook, sockets []string, stateDir string) (*hooks.Queue, error) {
+// usual sockets that is there, or at the one that is configured. The server is
+// also compared with the disk.
+func (s *system) haproxyQueue(h *config.Hook, c *config.HAProxy, usual []string, stateDir string) (*hooks.Queue, error) {
 	log := s.log.With("hook", h.Name)
-	address := sockets[0]
-	if i := slices.IndexFunc(sockets, func(p string) bool { _, err := os.Stat(p); return err == nil }); i >= 0 {
-		address = sockets[i]
+	address := c.Socket
+	if address == "" {
+		there := slices.IndexFunc(usual, func(p string) bool { _, err := os.Stat(p); return err == nil })
+		address = usual[max(0, there)]
 	}
 	var q *hooks.Queue
 	hook, err := haproxy.New(haproxy.Options{
 		Address: address,
-		Master:  h.HAProxy != nil && h.HAProxy.Master,
+		Master:  c.Master,
+		Buffer:  c.Buffer,
 		Read:    func(c hooks.Change) ([]byte, error) { return agent.ReadStaple(s.loader, c.Cert, c.Staple) },
 		All:     func() []hooks.Change { return s.placed(q) },
 		Log:     log,
@@ -58,7 +62,9 @@ func (s *system) haproxyQueue(h *config.Hook, sockets []string, stateDir string)
 		return nil, err
 	}
 	var action hooks.Action = hook
-	if filepath.IsAbs(address) {
+	if running := h.Running; len(running) > 0 {
+		action = hooks.WhenRunning(running, hook, log)
+	} else if filepath.IsAbs(address) {
 		action = hooks.WhenRunning([]string{address}, hook, log)
 	}
 	patient := *h
@@ -66,7 +72,7 @@ func (s *system) haproxyQueue(h *config.Hook, sockets []string, stateDir string)
 	if q, err = s.queueOf(&patient, action, stateDir, log); err != nil {
 		return nil, err
 	}
-	s.options.Held = append(s.options.Held, agent.Held{Queue: q, Holder: hook})
+	s.options.Held = append(s.options.Held, agent.Held{Queue: q, Holder: hook, Expected: c.Socket != "" && len(h.Running) == 0})
 	return q, nil
 }
 
@@ -82,7 +88,7 @@ func (s *system) placed(q *hooks.Queue) []hooks.Change {
 func (s *system) newQueue(h *config.Hook, stateDir string) (*hooks.Queue, error) {
 	log := s.log.With("hook", h.Name)
 	if h.HAProxy != nil {
-		return s.haproxyQueue(h, []string{h.HAProxy.Socket}, stateDir)
+		return s.haproxyQueue(h, h.HAProxy, nil, stateDir)
 	}
 	var action hooks.Action
 	var err error
@@ -117,8 +123,8 @@ func (s *system) queueOf(h *config.Hook, action hooks.Action, stateDir string, l
 		if s.ran != nil {
 			s.ran(h.Name, err, took)
 		}
-		if err == nil && s.agent != nil {
-			s.agent.ProveSoon()
+		if s.agent != nil {
+			s.agent.ProveSoon() // also of a failure: what is served then is not what is on disk
 		}
 	}
 	if stateDir != "" {
