@@ -6,6 +6,7 @@ package responder
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"net/url"
 	"sync"
@@ -21,6 +22,7 @@ type Options struct {
 	Guard          *Guard        // nil: NewGuard with no options
 	Proxy          Proxy         // nil: EnvironmentProxy
 	InFlight       int           // most requests to all responders at once; 0: 256
+	Resolver       *net.Resolver // of names; nil: the system's
 
 	// Egress returns the way to a responder, in the form of Host; nil for
 	// the ordinary way. It returns the same pointer for the same way:

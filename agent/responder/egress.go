@@ -91,8 +91,8 @@ func newRoute(e *Egress, o *Options) *route {
 	if e.ConnectTimeout > 0 {
 		connect = e.ConnectTimeout
 	}
-	open := &net.Dialer{Timeout: connect} // the timeout covers DNS and the handshake of TCP
-	guarded := &net.Dialer{Timeout: connect, ControlContext: control(o.Guard)}
+	open := &net.Dialer{Timeout: connect, Resolver: o.Resolver} // the timeout covers DNS and the handshake of TCP
+	guarded := &net.Dialer{Timeout: connect, Resolver: o.Resolver, ControlContext: control(o.Guard)}
 
 	idle := cmp.Or(max(0, e.InFlight), usualInFlight)
 	r.guarded = newTransport(guarded, e.TLS, connect, idle)

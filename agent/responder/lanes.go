@@ -27,8 +27,8 @@ type LaneOptions struct {
 
 	// Down is called when a responder is found to be down, with how many
 	// jobs wait for it. Revived is called when it answers again, or before
-	// the time until which it wanted to be left alone. They must not block.
-	// May be nil.
+	// the time until which it wanted to be left alone. They must neither
+	// block nor call Lanes. May be nil.
 	Down    func(host string, waiting int)
 	Revived func(host string)
 }
@@ -235,13 +235,14 @@ func (l *Lanes) finish(n *lane, turn int, v Verdict) {
 		n.stop()
 		delete(l.lanes, n.host)
 	}
-	l.mu.Unlock()
+	// Under the lock, so that they are told in the order of what happened.
 	if fell && l.o.Down != nil {
 		l.o.Down(n.host, waiting)
 	}
 	if revived && l.o.Revived != nil {
 		l.o.Revived(n.host)
 	}
+	l.mu.Unlock()
 }
 
 // pumpWaiting gives room to the lanes that wait for it, in their order.
