@@ -61,7 +61,7 @@ type Agent struct {
 	answers  chan answer
 	placed   chan []placed
 	calls    chan func()
-	wake     chan struct{}  // revived has grown
+	wake     chan struct{}  // news has grown
 	ended    chan struct{}  // closed when the state changes no more
 	work     sync.WaitGroup // goroutines that the loop has started
 
@@ -74,7 +74,9 @@ type Agent struct {
 	clock      clock
 	proofs     proofs
 	keyTypes   keyTypes
-	revived    []string        // responders that answer again; mu
+	news       []laneNews             // from the lanes; mu
+	hosts      map[string]*hostRecord // by host; those that there is something to say of
+	flights    issuerFlights
 	slow       map[string]bool // responders whose clock is far from ours
 	drawn      time.Time       // when progress was last told
 }
@@ -105,12 +107,14 @@ func New(o Options) (*Agent, error) {
 		wake:       make(chan struct{}, 1),
 		ended:      make(chan struct{}),
 		slow:       make(map[string]bool),
+		hosts:      make(map[string]*hostRecord),
+		flights:    issuerFlights{make(map[string][]subjectKey), make(map[string]time.Time)},
 		keyTypes:   newKeyTypes(),
 		explicit:   make(map[string]bool),
 	}
 	a.host, _ = os.Hostname() // only a seed for jitter
 	lanes := o.Lanes
-	lanes.Revived = a.onRevived
+	lanes.Down, lanes.Revived = a.onDown, a.onRevived
 	a.lanes = responder.NewLanes(lanes)
 	a.proofs = proofs{due: make(chan struct{}, 1), last: make(map[string]prove.Finding), retold: make(map[retold]watcher.Stamp)}
 	a.placer = newPlacer(a.placed, o.Log)
@@ -132,7 +136,7 @@ func New(o Options) (*Agent, error) {
 			}
 		}
 	}
-	if a.memory, err = openMemory(o.StateDir); err != nil {
+	if a.memory, err = openMemory(&o); err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
 	}
 	claimsDir := o.StateDir

@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/restaple/restaple/agent/responder"
@@ -15,16 +17,17 @@ import (
 func (a *Agent) onAnswer(ctx context.Context, r answer) {
 	a.askings--
 	now := wall()
+	a.noteHost(r)
+	if r.issuer {
+		a.onIssuer(ctx, r, now)
+		return
+	}
 	s := a.subjects[r.key]
 	if s == nil {
 		return // renewed or gone meanwhile
 	}
 	s.asking = false
-	a.sayClock(r)
 	switch {
-	case r.issuer:
-		a.onIssuer(ctx, s, r, now)
-		return
 	case r.moved:
 		var looks []look
 		for _, t := range s.targets {
@@ -42,7 +45,6 @@ func (a *Agent) onAnswer(ctx context.Context, r answer) {
 		a.onFailure(s, r, now)
 	}
 	a.evaluate(ctx, s, now)
-	a.progress(now)
 }
 
 // lookLater looks again when another process, which is asking about the same
@@ -63,11 +65,16 @@ func (a *Agent) lookLater(ctx context.Context, s *subject) {
 // onGood hands a good staple to every file that has none or an older one.
 func (a *Agent) onGood(s *subject, r answer, now time.Time) {
 	if s.failure != nil {
-		a.log.Info("responder answers again", "cert", s.name(), "responder", r.url)
+		level := slog.LevelDebug // said, if at all, for the responder as a whole
+		if len(s.logged) > 0 && !s.failure.shared {
+			level = slog.LevelInfo
+		}
+		a.log.Log(context.Background(), level, "responder says good again", "cert", s.name(), "responder", r.url)
+		a.memory.dirty = true
 	}
 	a.endRound(s, now)
-	s.attempts, s.failure, s.message = 0, nil, ""
-	s.etag, s.modified = r.held.ETag, r.held.LastModified
+	s.attempts, s.failure, s.logged, s.message = 0, nil, nil, ""
+	s.etag, s.modified, s.fresh = r.held.ETag, r.held.LastModified, r.fresh
 	s.quiet = true
 	if r.staple == nil {
 		return // not modified: what there is is the newest
@@ -145,6 +152,7 @@ func (a *Agent) onStatement(s *subject, r answer, e *staple.Error, now time.Time
 			a.announce(s, e.Statement)
 		}
 		s.failure.Told = true
+		a.memory.dirty = true
 	} else {
 		s.attempts++
 	}
@@ -172,32 +180,47 @@ func (a *Agent) noteFailure(s *subject, r answer, now time.Time) {
 	f.Attempts = s.attempts + 1
 	old := s.failure
 	f.Told = old != nil && old.Told
-	if f.Reason == string(responder.KindDown) && old != nil {
+	asked := f.Reason != string(responder.KindDown)
+	if !asked && old != nil {
 		// Why the responder counts as down says more than that it does.
 		f.Reason, f.Message = old.Reason, old.Message
 	}
 	s.failure = f
-	attrs := []any{"cert", s.name(), "responder", r.url, "reason", f.Reason, "attempt", f.Attempts, "err", r.err}
-	_, need := worstDisk(s, now)
-	switch {
-	case old != nil && old.Reason == f.Reason, f.Reason == string(responder.KindDown):
-		a.log.Debug("no new staple", attrs...)
-	case now.Before(s.expectUntil) && (f.Reason == string(staple.IsUnknown) || f.Reason == string(staple.ResponderError)):
-		a.log.Info("responder does not know the new certificate yet", attrs...)
-	case f.Reason == string(staple.IsRevoked):
-		// said by onStatement
-	case f.Reason == string(staple.IsUnknown) || need && s.chain.Leaf.MustStaple:
-		a.log.Error("no new staple", attrs...)
-	default:
-		a.log.Warn("no new staple", attrs...)
+	a.memory.dirty = true
+	if f.Reason == string(staple.IsRevoked) {
+		return // said by onStatement
 	}
+	_, need := worstDisk(s, now)
+	f.Quiet = f.unknown && now.Before(s.expectUntil)
+	level, message := slog.LevelWarn, "no new staple"
+	switch {
+	case !asked, r.along, slices.Contains(s.logged, f.logKey()), f.shared && a.recordOf(r.host).down:
+		level = slog.LevelDebug // said before, or for the responder as a whole
+	case f.Quiet:
+		level, message = slog.LevelInfo, "responder does not know the new certificate yet"
+	case f.Reason == string(staple.IsUnknown) || need && s.chain.Leaf.MustStaple:
+		level = slog.LevelError
+	}
+	if level > slog.LevelDebug {
+		s.logged = append(s.logged, f.logKey())
+		if f.shared {
+			a.recordOf(r.host).troubled = true
+		}
+	}
+	a.log.Log(context.Background(), level, message,
+		"cert", s.name(), "responder", r.url, "reason", f.Reason, "attempt", f.Attempts, "err", r.err)
 }
 
 // describe turns an error into what is shown to people and kept on disk.
 func describe(r answer, now time.Time) *Failure {
 	f := &Failure{Reason: r.reason(), Message: r.err.Error(), Responder: r.url, At: now}
+	f.shared = r.load == responder.LaneSilent || r.load == responder.LaneOverloaded
 	if e, ok := errors.AsType[*responder.Error](r.err); ok {
-		f.retryAfter = e.RetryAfter
+		f.retryAfter, f.own = e.RetryAfter, e.Kind == responder.KindHTTP && e.RetryAfter > 0
+		f.shared = f.shared || e.Kind == responder.KindDown
+	}
+	if e, ok := errors.AsType[*staple.Error](r.err); ok {
+		f.unknown = e.Reason == staple.IsUnknown || e.ResponderStatus == "unauthorized"
 	}
 	return f
 }

@@ -42,17 +42,23 @@ type known struct {
 type answer struct {
 	key     subjectKey
 	url     string
+	host    string         // of url; "": nobody was asked
 	staple  *staple.Staple // nil without an error: nothing newer (304)
 	err     error          // *staple.Error or *responder.Error
 	issuer  bool           // it was the issuer that was asked for
+	along   bool           // what is wrong was said of another leaf
 	moved   bool           // the files are not what the loop knows: look again
 	claimed bool           // another process is asking
 	forced  bool           // nothing was due
+	stray   bool           // the answer is one to another request: it has another nonce
 	held    responder.Validators
 
-	load responder.Verdict // what the exchange says of the responder's load
-	hold time.Duration     // how long the responder wants to be left alone
-	skew time.Duration     // how far the local clock is ahead of the responder's
+	load  responder.Verdict // what the exchange says of the responder's load
+	hold  time.Duration     // how long the responder wants to be left alone
+	dated bool              // the responder has shown its clock
+	skew  time.Duration     // how far the local clock is ahead of it
+	fresh time.Time         // until when caches may go on giving this answer; zero: unsaid
+	odd   []string          // what is odd about the answer, in words
 }
 
 // ask hands out the next request of a round about s.
@@ -61,18 +67,10 @@ func (a *Agent) ask(s *subject, now time.Time) {
 		a.borrow(s, good)
 		return
 	}
-	u := s.urls[(s.first+s.round)%len(s.urls)]
-	host := responder.Host(u)
+	url, host, how := a.direct(s.urls[(s.first+s.round)%len(s.urls)])
 	q := question{
-		key: s.key, chain: s.chain, url: u, override: s.override,
+		key: s.key, chain: s.chain, url: url, override: s.override || how.URL != "", asking: how,
 		checker: a.verifiers[s.key.strict], force: s.force,
-	}
-	if a.o.Asking != nil {
-		q.asking = a.o.Asking(host)
-		if q.asking.URL != "" {
-			q.url, q.override = q.asking.URL, true
-			host = responder.Host(q.url)
-		}
 	}
 	worst, need := worstDisk(s, now)
 	if !need && !s.force {
@@ -87,12 +85,27 @@ func (a *Agent) ask(s *subject, now time.Time) {
 		q.other = otherHash(q.asking.Hash)
 	}
 	s.asking, s.force, s.revived = true, false, false
+	urgency := time.Time{}
+	if worst.kind == valid {
+		urgency = schedule.WithdrawAt(worst.this, worst.ends)
+	}
 	a.askings++
-	a.lanes.Submit(host, worst.ends, func(jobCtx context.Context) responder.Verdict {
+	a.submit(host, urgency, func(jobCtx context.Context) answer { return q.ask(jobCtx, a.client, a.claims) })
+}
+
+// submit has a host asked when its lane has room, and the loop told what came
+// of it.
+func (a *Agent) submit(host string, urgency time.Time, ask func(context.Context) answer) {
+	a.lanes.Submit(host, urgency, func(ctx context.Context) responder.Verdict {
 		start := time.Now()
-		r := q.ask(jobCtx, a.client, a.claims)
-		if a.o.Asked != nil && !r.moved && !r.claimed {
-			a.o.Asked(Attempt{Responder: host, Reason: r.reason(), Took: time.Since(start)})
+		r := ask(ctx)
+		if !r.moved && !r.claimed {
+			if r.host = host; responder.HandedBack(ctx) != nil {
+				r.host = ""
+			}
+			if a.o.Asked != nil {
+				a.o.Asked(Attempt{Responder: host, Reason: r.reason(), Took: time.Since(start)})
+			}
 		}
 		if r.hold > 0 {
 			a.lanes.Hold(host, r.hold)
@@ -115,6 +128,10 @@ func otherHash(h crypto.Hash) crypto.Hash {
 // hash.
 func (q *question) ask(ctx context.Context, client asker, c *claims) answer {
 	r := answer{key: q.key, url: q.url, forced: q.force}
+	if responder.HandedBack(ctx) != nil {
+		q.once(ctx, client, responder.Query{URL: q.url, Chain: q.chain}, &r)
+		return r
+	}
 	if q.filesMoved() {
 		r.moved = true
 		return r
@@ -131,7 +148,7 @@ func (q *question) ask(ctx context.Context, client asker, c *claims) answer {
 	}
 	q.once(ctx, client, query, &r)
 	switch e, _ := errors.AsType[*staple.Error](r.err); {
-	case e == nil:
+	case e == nil, r.stray:
 	case e.Reason == staple.Expired:
 		query.NoCache, query.Validators = true, responder.Validators{}
 		q.once(ctx, client, query, &r)
@@ -159,17 +176,21 @@ func (q *question) once(ctx context.Context, client asker, query responder.Query
 				r.hold = e.RetryAfter
 			}
 		}
+		return
 	case got.NotModified:
 		r.staple, r.err, r.held = nil, nil, query.Validators
 	case got.Nonce == responder.NonceDiffers:
+		r.stray = true
 		r.staple, r.err = nil, &staple.Error{Reason: staple.NoMatch, Detail: "the nonce is another one: an answer to another request"}
 	default:
 		r.staple, r.err = q.checker.Verify(got.DER, q.chain, wall())
-		r.held, r.skew = got.Validators, got.Skew
+		r.held = got.Validators
 		if e, ok := errors.AsType[*staple.Error](r.err); ok && busy[e.ResponderStatus] {
 			r.load = responder.LaneOverloaded
 		}
 	}
+	r.dated, r.skew = !got.Date.IsZero(), got.Skew
+	r.fresh, r.odd = got.FreshUntil, got.Warnings
 }
 
 // reason is "good", or why there is no staple, in the words of package staple

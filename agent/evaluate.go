@@ -56,7 +56,7 @@ func (a *Agent) evaluate(ctx context.Context, s *subject, now time.Time) {
 			earlier(at)
 		case a.o.LookOnly: // it is due, and nobody is to be asked
 		case a.wantsIssuer(s):
-			a.fetchIssuer(s)
+			a.fetchIssuer(ctx, s, now)
 		default:
 			a.ask(s, now)
 		}

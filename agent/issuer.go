@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -83,22 +84,47 @@ func (a *Agent) wantsIssuer(s *subject) bool {
 	return s.chain.Issuer == nil && len(s.urls) > 0 && len(s.chain.Leaf.CAIssuers) > 0 && !a.o.LookOnly && a.issuers.dir != ""
 }
 
+// issuerFlights are the downloads of issuers. Thousands of leaves may name one
+// URL: it is fetched once for all of them.
+type issuerFlights struct {
+	waiting map[string][]subjectKey // by URL, the one whose leaf is shown the answer first
+	done    map[string]time.Time    // when a URL brought an issuer
+}
+
+// issuerSettles is for how long after a download the loaders are asked first:
+// a leaf may have been read just before the issuer was there.
+const issuerSettles = 30 * time.Second
+
+// errNotSigner says that what a URL led to is no use for one leaf.
+var errNotSigner = errors.New("signed this one")
+
 // fetchIssuer asks the leaf's caIssuers URLs, one after the other.
-func (a *Agent) fetchIssuer(s *subject) {
+func (a *Agent) fetchIssuer(ctx context.Context, s *subject, now time.Time) {
 	urls := s.chain.Leaf.CAIssuers
 	u := urls[(s.first+s.round)%len(urls)]
-	k, path := s.key, s.targets[0].key.path
-	s.asking, s.force, s.revived = true, false, false
+	s.force, s.revived = false, false
+	if at, ok := a.flights.done[u]; ok && s.attempts == 0 && now.Sub(at).Abs() < issuerSettles {
+		a.observe(ctx, a.findIssuer(nil, s, now))
+		return
+	}
+	s.asking = true
+	waiting := a.flights.waiting[u]
+	a.flights.waiting[u] = append(waiting, s.key)
+	if len(waiting) > 0 {
+		return
+	}
+	path := s.targets[0].key.path
 	a.askings++
-	a.lanes.Submit(responder.Host(u), time.Time{}, func(ctx context.Context) responder.Verdict {
-		r := answer{key: k, url: u, issuer: true}
-		load := responder.LaneGood
+	a.submit(responder.Host(u), time.Time{}, func(ctx context.Context) answer {
+		r := answer{url: u, issuer: true, load: responder.LaneGood}
 		r.err = a.cacheIssuer(ctx, u, path)
 		if e, ok := errors.AsType[*responder.Error](r.err); ok {
-			load = e.Verdict()
+			r.load = e.Verdict()
+			if e.Kind == responder.KindHTTP {
+				r.hold = e.RetryAfter
+			}
 		}
-		a.answers <- r
-		return load
+		return r
 	})
 }
 
@@ -122,32 +148,57 @@ func (a *Agent) cacheIssuer(ctx context.Context, url, path string) error {
 	}
 	issuer := chain.FindIssuer(leaf, certs, wall())
 	if issuer == nil {
-		return fmt.Errorf("%s: none of the %d certificates there signed this one", url, len(certs))
+		return fmt.Errorf("%s: none of the %d certificates there %w", url, len(certs), errNotSigner)
 	}
 	return a.issuers.keep(issuer)
 }
 
-// onIssuer takes in what came of a search for an issuer.
-func (a *Agent) onIssuer(ctx context.Context, s *subject, r answer, now time.Time) {
+// onIssuer takes in what came of a search for an issuer, for all who wait for
+// it.
+func (a *Agent) onIssuer(ctx context.Context, r answer, now time.Time) {
+	waiting := a.flights.waiting[r.url]
+	delete(a.flights.waiting, r.url)
 	if r.err == nil {
-		a.log.Info("issuer fetched", "cert", s.name(), "responder", r.url)
-		// Counted as failed until the loader has found it, too.
-		s.round, s.first, s.askedAt = 0, 0, now
-		s.attempts++
+		a.log.Info("issuer fetched", "responder", r.url, "waiting", len(waiting))
+		maps.DeleteFunc(a.flights.done, func(_ string, at time.Time) bool { return now.Sub(at).Abs() >= issuerSettles })
+		a.flights.done[r.url] = now
 		for _, l := range a.loaders {
 			l.Refresh()
 		}
-		var looks []look
-		for _, t := range s.targets {
-			looks = a.want(looks, t.key, watcher.Stamp{})
+	}
+	var looks []look
+	for i, k := range waiting {
+		s := a.subjects[k]
+		if s == nil {
+			continue // renewed or gone meanwhile
 		}
-		a.observe(ctx, looks)
-		return
+		s.asking = false
+		switch {
+		case r.err == nil:
+			looks = a.findIssuer(looks, s, now)
+			continue
+		case i > 0 && errors.Is(r.err, errNotSigner):
+			// It is not said that the others' is not there.
+		default:
+			r.along = i > 0
+			a.noteFailure(s, r, now)
+			if s.round++; s.round >= len(s.chain.Leaf.CAIssuers) {
+				s.round, s.askedAt = 0, now
+				s.attempts++
+			}
+		}
+		a.evaluate(ctx, s, now)
 	}
-	a.noteFailure(s, r, now)
-	if s.round++; s.round >= len(s.chain.Leaf.CAIssuers) {
-		s.round, s.askedAt = 0, now
-		s.attempts++
+	a.observe(ctx, looks)
+}
+
+// findIssuer has the files of s read again, now that its issuer may be at hand.
+// It counts as failed until the loader has found it, too.
+func (a *Agent) findIssuer(looks []look, s *subject, now time.Time) []look {
+	s.round, s.first, s.askedAt = 0, 0, now
+	s.attempts++
+	for _, t := range s.targets {
+		looks = a.want(looks, t.key, watcher.Stamp{})
 	}
-	a.evaluate(ctx, s, now)
+	return looks
 }

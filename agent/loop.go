@@ -30,12 +30,15 @@ func (a *Agent) loop(ctx context.Context, changes <-chan watcher.Change, once bo
 			if a.o.Ready != nil {
 				a.o.Ready()
 			}
+			if !once {
+				a.o.Progress = nil // it was for the first pass
+			}
 		}
 		if once && a.settled() && !a.scanning && !a.rescan && a.finished(wall()) {
 			return nil
 		}
 		a.memory.saveSoon(a.failures)
-		timer.Reset(wait)
+		timer.Reset(min(wait, a.progress()))
 		select {
 		case <-ctx.Done():
 			return nil
@@ -51,7 +54,7 @@ func (a *Agent) loop(ctx context.Context, changes <-chan watcher.Change, once bo
 		case p := <-a.placed:
 			a.onPlaced(ctx, p)
 		case <-a.wake:
-			a.revive()
+			a.onLaneNews()
 		case f := <-a.calls:
 			f()
 		}

@@ -86,8 +86,10 @@ type Options struct {
 	Changed func(hooks.Event)
 
 	Proved   func(prove.Finding) // told of each handshake with an address, from many goroutines; must not block; may be nil
-	Progress func(Progress)      // called now and then from the loop; may be nil
 	Ready    func()              // called by Run once after the first pass; may be nil
+	Progress func(Progress)      // called from the loop, by Run until it is ready; may be nil
+
+	ProgressEvery time.Duration // between two calls of Progress; 0: a fifth of a second
 }
 
 // Asking is how one responder is asked.

@@ -115,7 +115,6 @@ func (a *Agent) onPlaced(ctx context.Context, done []placed) {
 		}
 	}
 	a.observe(ctx, looks)
-	a.progress(now)
 }
 
 func (a *Agent) onPlacement(t *target, p placed) {

@@ -1,62 +1,53 @@
 package agent
 
-import (
-	"slices"
-	"time"
+import "github.com/restaple/restaple/agent/responder"
 
-	"github.com/restaple/restaple/agent/responder"
-)
-
-// onRevived notes that a responder which was down answers again. The lanes
-// call it; it must not block.
-func (a *Agent) onRevived(host string) {
-	a.mu.Lock()
-	a.revived = append(a.revived, host)
-	a.mu.Unlock()
-	select {
-	case a.wake <- struct{}{}:
-	default:
+// revive has everything asked that was waiting for one of the hosts to come
+// back.
+func (a *Agent) revive(back map[string]bool) {
+	if len(back) == 0 {
+		return
 	}
-}
-
-// revive has everything asked that was waiting for a responder to come back.
-func (a *Agent) revive() {
-	a.mu.Lock()
-	hosts := a.revived
-	a.revived = nil
-	a.mu.Unlock()
 	now := wall()
+	known := make(map[string]bool) // by URL
+	leads := func(u string, direct bool) bool {
+		is, seen := known[u]
+		if !seen {
+			host := responder.Host(u)
+			if !direct {
+				_, host, _ = a.direct(u)
+			}
+			is = back[host]
+			known[u] = is
+		}
+		return is
+	}
 	for _, s := range a.subjects {
-		if s.attempts == 0 || s.asking {
+		if s.attempts == 0 || s.asking || s.failure != nil && s.failure.own {
 			continue
 		}
-		if slices.ContainsFunc(s.urls, func(u string) bool { return slices.Contains(hosts, responder.Host(u)) }) {
-			s.revived = true
-			s.at = now
-			a.due.set(s)
+		urls, issuer := s.urls, a.wantsIssuer(s)
+		if issuer {
+			urls = s.chain.Leaf.CAIssuers
+		}
+		for _, u := range urls {
+			if leads(u, issuer) {
+				s.revived = true
+				s.at = now
+				a.due.set(s)
+				break
+			}
 		}
 	}
 }
 
-// farOff is how far a responder's clock may be from ours without a word: about
-// as much as the verification tolerates.
-const farOff = 5 * time.Minute
-
-// sayClock warns once when the clocks of a responder and of this machine
-// differ: whichever is wrong, staples will seem to end early or late.
-func (a *Agent) sayClock(r answer) {
-	if r.err != nil && r.skew == 0 {
-		return
+// direct says which URL is really asked when u is to be, its host, and how.
+func (a *Agent) direct(u string) (url, host string, how Asking) {
+	url, host = u, responder.Host(u)
+	if a.o.Asking != nil {
+		if how = a.o.Asking(host); how.URL != "" {
+			url, host = how.URL, responder.Host(how.URL)
+		}
 	}
-	off := r.skew.Abs() > farOff
-	if off == a.slow[r.url] {
-		return
-	}
-	if off {
-		a.slow[r.url] = true
-		a.log.Warn("clock differs from the responder's: check both", "responder", r.url, "ahead", r.skew.Round(time.Second))
-	} else {
-		delete(a.slow, r.url)
-		a.log.Info("clock agrees with the responder's again", "responder", r.url)
-	}
+	return url, host, how
 }

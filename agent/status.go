@@ -176,28 +176,3 @@ func (a *Agent) describe(t *target, now time.Time) Certificate {
 	c.OK = c.State.OK(c.MustStaple)
 	return c
 }
-
-// progressEvery is how often progress is told: counting takes a while with
-// many certificates.
-const progressEvery = 200 * time.Millisecond
-
-// progress tells how far a pass has come.
-func (a *Agent) progress(now time.Time) {
-	if a.o.Progress == nil || now.Sub(a.drawn) < progressEvery {
-		return
-	}
-	a.drawn = now
-	var p Progress
-	for _, t := range a.targets {
-		switch s := stateOf(t, now); {
-		case s == notACandidate:
-			continue
-		case s.OK(mustStaple(t)):
-			p.Done++
-		case t.sub != nil && t.sub.attempts > 0, t.trouble != none:
-			p.Failed++
-		}
-		p.Found++
-	}
-	a.o.Progress(p)
-}

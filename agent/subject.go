@@ -55,7 +55,6 @@ func (a *Agent) onObserved(ctx context.Context, found []observation) {
 		}
 	}
 	a.observe(ctx, again)
-	a.progress(now)
 }
 
 // take makes t what an observation says of it.
@@ -139,7 +138,7 @@ func (a *Agent) attach(t *target, c *chain.Chain, now time.Time) {
 	g := &a.o.Groups[t.key.group]
 	k := subjectKey{leaf: c.Leaf.Fingerprint, responder: g.Responder, strict: g.Strict}
 	if t.sub != nil && t.sub.key == k {
-		t.sub.learn(c)
+		a.learn(t.sub, c)
 		return
 	}
 	renewed := t.sub != nil
@@ -151,14 +150,15 @@ func (a *Agent) attach(t *target, c *chain.Chain, now time.Time) {
 			s.urls, s.override = []string{g.Responder}, true
 		}
 		s.force = a.o.Force
-		s.expectUntil = newUntil(t.stamp.ModTime(), c.Leaf.NotBefore)
+		s.expectUntil = newUntil(t.stamp.ModTime(), c.Leaf.NotBefore, now)
 		s.failure = a.memory.recall(k.leaf)
+		s.logged = s.failure.saidBefore()
 		if a.o.LookOnly && s.failure != nil && s.failure.Told {
 			s.message = staple.Revoked
 		}
 		a.subjects[k] = s
 	} else {
-		s.learn(c)
+		a.learn(s, c)
 	}
 	t.sub = s
 	t.refusal, t.failed = "", ""
@@ -176,16 +176,21 @@ func (a *Agent) attach(t *target, c *chain.Chain, now time.Time) {
 
 // learn takes over the issuer that was missing: what went wrong without it no
 // longer counts.
-func (s *subject) learn(c *chain.Chain) {
+func (a *Agent) learn(s *subject, c *chain.Chain) {
 	if s.chain.Issuer != nil || c.Issuer == nil {
 		return
 	}
 	s.chain = c
-	s.attempts, s.askedAt, s.failure = 0, time.Time{}, nil
+	a.memory.dirty = a.memory.dirty || s.failure != nil
+	s.attempts, s.askedAt, s.failure, s.logged = 0, time.Time{}, nil, nil
 }
 
-// newUntil says until when a leaf counts as brand-new.
-func newUntil(placed, notBefore time.Time) time.Time {
+// newUntil says until when a leaf counts as brand-new. The time of its file may
+// be anything; a time that is yet to come says nothing.
+func newUntil(placed, notBefore, now time.Time) time.Time {
+	if placed.After(now) {
+		placed = now
+	}
 	if placed.After(notBefore) {
 		return placed.Add(brandNew)
 	}

@@ -131,6 +131,8 @@ type subject struct {
 	stated      time.Time     // thisUpdate of that statement
 	statedTo    time.Time     // its end
 	failure     *Failure      // of the last round
+	logged      []string      // failures that were logged since all was well, see Failure.logKey
+	fresh       time.Time     // until when caches may go on giving the last answer; zero: unsaid
 	etag        string
 	modified    string
 
