@@ -12,6 +12,7 @@ import (
 
 	"github.com/restaple/restaple/agent/prove"
 	"github.com/restaple/restaple/agent/staple"
+	"github.com/restaple/restaple/hooks"
 	"github.com/restaple/restaple/watcher"
 	"github.com/restaple/restaple/watcher/chain"
 )
@@ -98,20 +99,23 @@ func (a *Agent) proveAll(ctx context.Context, once bool) (retold bool, err error
 // proveGroup asks the addresses of a group.
 func (a *Agent) proveGroup(ctx context.Context, group int, once bool) (findings []prove.Finding, err error) {
 	expect := func(leaf *chain.Leaf) *prove.Expected { return a.expected(ctx, group, leaf) }
-	addresses := a.o.Groups[group].Prove
+	g := &a.o.Groups[group]
+	addresses, within := g.Prove, a.o.ProveWithin
 	if once {
-		all := addresses
 		addresses = nil
-		for _, f := range (&prove.Prover{Within: -1}).Prove(ctx, all, expect) {
+		for _, f := range (&prove.Prover{Within: -1}).Prove(ctx, g.Prove, expect) {
 			if f.Same || f.Result == prove.Unreachable {
 				findings = append(findings, f)
 			} else {
 				addresses = append(addresses, f.Address) // it gets its time to reload
 			}
 		}
+		if slices.ContainsFunc(g.Hooks, func(q *hooks.Queue) bool { return q.State().Pending > 0 }) {
+			within = -1 // the hook has failed: nobody has told the server to reload
+		}
 	}
 	var wrong []error
-	for _, f := range (&prove.Prover{Within: a.o.ProveWithin}).Prove(ctx, addresses, expect) {
+	for _, f := range (&prove.Prover{Within: within}).Prove(ctx, addresses, expect) {
 		findings = append(findings, f)
 		if !f.Same {
 			wrong = append(wrong, fmt.Errorf("%s: %s: %s", f.Address, f.Result, f.Detail))

@@ -2,6 +2,7 @@ package nginx
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -39,7 +40,7 @@ func (v variant) example() stage.Example {
 			if v.usual {
 				s.WriteRestaple("certificates:\n- paths: [/etc/nginx/tls]\n  server: nginx\n")
 			} else {
-				s.InstallRestaple(v.restaple...)
+				s.InstallRestaple(append(v.restaple, "127.0.0.1:443", address)...)
 			}
 			prepare(s)
 		},
@@ -86,6 +87,28 @@ func TestNginxWithNothingButItsName(t *testing.T) {
 	variant{
 		chain: chain, key: key, staple: staple, usual: true,
 	}.example().Prove(t)
+}
+
+// TestNginxWithABrokenConfiguration shows that restaple does not have nginx
+// load what somebody else has broken, says what nginx says of it, and sees that
+// nginx goes on with the older staple.
+func TestNginxWithABrokenConfiguration(t *testing.T) {
+	const broken, admin = "/etc/nginx/conf.d/broken.conf", "/run/admin.sock"
+	e := variant{
+		chain: chain, key: key, staple: staple,
+		restaple: []string{"certificates:", "admin: {listen: 'unix:" + admin + "'}\ncertificates:"},
+	}.example()
+	e.Short = stage.Window{Validity: 3 * time.Minute, Age: 10 * time.Second} // nginx would serve it beyond its end
+	e.ProveBlocked(t, stage.Blocked{
+		Break: func(s *stage.Stage) { s.Write(broken, []byte("sslstapling on;\n"), 0o644) },
+		Mend: func(s *stage.Stage) {
+			if err := os.Remove(s.Path(broken)); err != nil {
+				s.T.Fatal(err)
+			}
+		},
+		Says:  `unknown directive \"sslstapling\" in`,
+		Admin: admin, Name: "#" + stage.Name,
+	})
 }
 
 func TestNginxWithCertbot(t *testing.T) {

@@ -33,10 +33,13 @@ func (s *Stage) Agent() *Process {
 	return p
 }
 
-// Refresh runs `restaple refresh`, which has to end with this exit code.
-func (s *Stage) Refresh(code int, more ...string) {
+// Refresh runs `restaple refresh`, which has to end with this exit code, and
+// returns what it said.
+func (s *Stage) Refresh(code int, more ...string) (said string) {
 	s.T.Helper()
-	if said, got := s.Run(s.binary(), s.arguments("refresh", more...)...); got != code {
+	said, got := s.Run(s.binary(), s.arguments("refresh", more...)...)
+	if got != code {
 		s.T.Fatalf("restaple refresh %s: got exit code %d, want %d\n%s", strings.Join(more, " "), got, code, said)
 	}
+	return said
 }
