@@ -6,6 +6,7 @@ import (
 	"crypto/sha1"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/restaple/restaple/agent"
@@ -24,8 +25,8 @@ type Certificates interface {
 	Known() <-chan struct{}
 }
 
-// Options says what is answered, and how. Certificates, Client and Log are
-// required.
+// Options says what is answered, and how. Certificates, Client, Lanes and
+// Log are required.
 type Options struct {
 	Certificates Certificates
 
@@ -34,9 +35,10 @@ type Options struct {
 	ForIssuers bool
 	Issuers    []Issuer
 
-	// How responders are asked about what is not there: like an agent's.
+	// How responders are asked about what is not there: as an agent asks, and
+	// in its lanes. They are run by whoever has made them.
 	Client *responder.Client
-	Lanes  responder.LaneOptions
+	Lanes  *responder.Lanes
 	Asking func(host string) agent.Asking // may be nil
 
 	StateDir string // for what is kept; "": it is kept in memory, as far as there is room
@@ -59,6 +61,7 @@ type Answerer struct {
 	clients   *limits
 	since     time.Time
 	counters  counters
+	next      atomic.Pointer[Answerer]
 }
 
 // New makes an Answerer and starts nothing.
@@ -88,6 +91,10 @@ func (a *Answerer) Run(ctx context.Context) error {
 	group.Go(func() { a.record(ctx) })
 	return a.keeper.run(ctx)
 }
+
+// HandOver has next answer what a, when its Run has ended, can answer no more:
+// what has to be asked for. It waits until next knows its certificates.
+func (a *Answerer) HandOver(next *Answerer) { a.next.Store(next) }
 
 // load takes in what was kept, as soon as it is known what is looked after.
 func (a *Answerer) load(ctx context.Context) {

@@ -23,6 +23,11 @@ type flight struct {
 // know, or did not answer to.
 const negativeTime = time.Minute
 
+// newcomer is how urgent it is to ask about what clients want and is not there:
+// as if it ended then. Staples that end before go first, also if there is a
+// flood of clients.
+const newcomer = time.Hour
+
 // fly asks about e, unless that is under way, was done just now, or is too
 // much. Without a flight to wait for it returns the answer. Admitted says that
 // the client has been counted already.
@@ -36,6 +41,8 @@ func (k *keeper) fly(e *entry, admitted bool, remote string, now time.Time) (*fl
 		return nil, e.spare, 0
 	case now.Before(e.pause):
 		return nil, nil, e.status
+	case k.ended():
+		return nil, nil, ended
 	case !admitted && !k.admits(remote, now):
 		k.counters.limited.Add(1)
 		return nil, nil, tryLater
@@ -48,7 +55,11 @@ func (k *keeper) launch(e *entry) *flight {
 	f := &flight{entry: e, since: e.this, done: make(chan struct{})}
 	e.flight = f
 	k.flights++
-	k.submit(f, question{chain: e.chain, source: e.source, hash: e.key.hash, held: e.held}, e.ends)
+	ends := e.ends
+	if ends.IsZero() {
+		ends = wall().Add(newcomer)
+	}
+	k.submit(f, question{chain: e.chain, source: e.source, hash: e.key.hash, held: e.held}, ends)
 	return f
 }
 
@@ -78,7 +89,10 @@ func (k *keeper) submit(f *flight, q question, ends time.Time) {
 		if r.hold > 0 {
 			k.lanes.Hold(host, r.hold)
 		}
-		if r.err != nil && f.tried+1 < len(q.source.responders) && ctx.Err() == nil {
+		if r.err != nil && ctx.Err() != nil {
+			return responder.LaneNeutral // the lanes end, and so does k
+		}
+		if r.err != nil && f.tried+1 < len(q.source.responders) {
 			f.tried++
 			k.submit(f, q, ends)
 			return r.load

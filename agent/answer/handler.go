@@ -31,6 +31,9 @@ func (a *Answerer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p, s := a.answer(r.Context(), q, r.RemoteAddr, now)
+	if p == nil && s == ended {
+		p, s = a.handOn(r.Context(), q, r.RemoteAddr)
+	}
 	if p == nil {
 		s.send(w, http.StatusOK)
 		return
@@ -80,6 +83,25 @@ func readBody(w http.ResponseWriter, r *http.Request) (*request, int) {
 	return q, 0
 }
 
+// handOn finds the answer to a request that came too late for a.
+func (a *Answerer) handOn(ctx context.Context, q *request, remote string) (*page, status) {
+	ctx, cancel := context.WithTimeout(ctx, waitTime)
+	defer cancel()
+	for a = a.next.Load(); a != nil; a = a.next.Load() {
+		select {
+		case <-a.o.Certificates.Known():
+		case <-a.keeper.done:
+			continue // the next one has its place already
+		case <-ctx.Done():
+			return nil, tryLater
+		}
+		if p, s := a.answer(ctx, q, remote, wall()); p != nil || s != ended {
+			return p, s
+		}
+	}
+	return nil, tryLater
+}
+
 // answer finds the answer to a request, or the status that says why there is
 // none.
 func (a *Answerer) answer(ctx context.Context, q *request, remote string, now time.Time) (*page, status) {
@@ -102,7 +124,10 @@ func (a *Answerer) answer(ctx context.Context, q *request, remote string, now ti
 		// Without an answer of its own a request with a nonce gets what
 		// there is: whoever insists sees that the nonce is missing.
 		p, s := a.keeper.pass(ctx, q, src, remote, now)
-		if p != nil || len(q.ids) > 1 {
+		switch {
+		case p != nil && m != nil && !shown(p.Status, m.Policy):
+			return nil, tryLater
+		case p != nil, len(q.ids) > 1, s == ended:
 			return p, s
 		}
 	}

@@ -177,7 +177,7 @@ func TestBeforeTheFirstPassNobodyIsTurnedAway(t *testing.T) {
 	w := newWorld(t)
 	leaf := w.manage("site.pem")
 	known := make(chan struct{})
-	w.start(answer.New(answer.Options{Certificates: complete{w.index, known}, Client: w.client, Log: w.log}))
+	w.start(answer.New(answer.Options{Certificates: complete{w.index, known}, Client: w.client, Lanes: w.lanes(), Log: w.log}))
 	w.says(w.post(w.request(leaf, crypto.SHA1)), ocsp.TryLater)
 	w.pass()
 	w.good(w.post(w.request(leaf, crypto.SHA1)), leaf, crypto.SHA1)

@@ -50,6 +50,7 @@ type keeper struct {
 	limit     int // of entries
 	keepLimit int // of those of which there is a response
 	wake      chan struct{}
+	done      chan struct{} // closed when run has ended
 
 	mu      sync.Mutex
 	entries map[keptKey]*entry
@@ -58,7 +59,6 @@ type keeper struct {
 	kept    int      // entries of which there is a response
 	spares  int      // entries with one in memory only
 	trash   []string // files that are to go
-	closed  bool
 }
 
 // entry is what is known of one certificate by one hash. The lock of its keeper
@@ -92,9 +92,9 @@ type entry struct {
 func newKeeper(o *Options, shelf *shelf, verifiers map[bool]*staple.Verifier, c *counters) *keeper {
 	return &keeper{
 		dir: o.StateDir, client: o.Client, asking: o.Asking, shelf: shelf, verifiers: verifiers,
-		lanes: responder.NewLanes(o.Lanes), counters: c, log: o.Log,
+		lanes: o.Lanes, counters: c, log: o.Log,
 		clients: newLimits(clientRate, clientBurst), all: rate.NewLimiter(allRate, allBurst), limit: maxEntries, keepLimit: maxKept,
-		wake: make(chan struct{}, 1), entries: make(map[keptKey]*entry),
+		wake: make(chan struct{}, 1), done: make(chan struct{}), entries: make(map[keptKey]*entry),
 	}
 }
 
@@ -110,6 +110,9 @@ type wanted struct {
 // nothing was kept, and one that comes while it is asked for, wait.
 func (k *keeper) get(ctx context.Context, w wanted, now time.Time) (*page, status) {
 	e, admitted := k.entry(w, now)
+	if e == nil && k.ended() {
+		return nil, ended
+	}
 	if e == nil {
 		k.counters.limited.Add(1)
 		return nil, tryLater
@@ -128,6 +131,8 @@ func (k *keeper) get(ctx context.Context, w wanted, now time.Time) (*page, statu
 	select {
 	case <-f.done:
 		return f.page, f.status
+	case <-k.done:
+		return nil, ended
 	case <-ctx.Done():
 		return nil, tryLater // the answer will be there when it is asked for again
 	}
@@ -160,7 +165,17 @@ func (k *keeper) entry(w wanted, now time.Time) (e *entry, admitted bool) {
 // admits reports whether a client may have one more request made. The caller has
 // the lock.
 func (k *keeper) admits(remote string, now time.Time) bool {
-	return !k.closed && k.flights < maxFlights && k.clients.allow(remote, now) && k.all.AllowN(now, 1)
+	return !k.ended() && k.flights < maxFlights && k.clients.allow(remote, now) && k.all.AllowN(now, 1)
+}
+
+// ended reports whether nobody is asked any more.
+func (k *keeper) ended() bool {
+	select {
+	case <-k.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // add makes an entry. The caller has the lock.

@@ -101,7 +101,7 @@ func newTestKeeper(t *testing.T) (*keeper, *source) {
 	client := responder.New(responder.Options{})
 	t.Cleanup(client.Close)
 	verifiers := map[bool]*staple.Verifier{false: staple.NewVerifier(staple.Options{})}
-	k := newKeeper(&Options{Client: client, StateDir: t.TempDir(), Log: slog.New(slog.DiscardHandler)}, newShelf(shelfSize), verifiers, new(counters))
+	k := newKeeper(&Options{Client: client, Lanes: responder.NewLanes(responder.LaneOptions{}), StateDir: t.TempDir(), Log: slog.New(slog.DiscardHandler)}, newShelf(shelfSize), verifiers, new(counters))
 	return k, &source{issuer: issuer, responders: []string{"http://127.0.0.1:1/"}}
 }
 

@@ -17,6 +17,9 @@ func (k *keeper) pass(ctx context.Context, q *request, s *source, remote string,
 	if err != nil {
 		return nil, internalError
 	}
+	if k.ended() {
+		return nil, ended
+	}
 	if !k.takeOff(remote, now) {
 		k.counters.limited.Add(1)
 		return nil, tryLater
@@ -26,13 +29,16 @@ func (k *keeper) pass(ctx context.Context, q *request, s *source, remote string,
 	ctx, cancel := context.WithTimeout(ctx, waitTime)
 	defer cancel()
 	r := result{err: errNobody}
-	for i := 0; i < len(s.responders) && r.err != nil && ctx.Err() == nil; i++ {
+	for i := 0; i < len(s.responders) && r.err != nil && ctx.Err() == nil && !k.ended(); i++ {
 		r = k.passTo(ctx, i, q, s, der)
 	}
-	if r.err != nil {
-		return nil, statusOf(r.err)
+	switch {
+	case r.err == nil:
+		return r.page, 0
+	case k.ended():
+		return nil, ended
 	}
-	return r.page, 0
+	return nil, statusOf(r.err)
 }
 
 // passTo hands a request on to one responder of an issuer.
@@ -40,7 +46,7 @@ func (k *keeper) passTo(ctx context.Context, i int, q *request, s *source, der [
 	url, configured, _ := k.direct(s, i)
 	host := responder.Host(url)
 	done := make(chan result, 1)
-	k.lanes.Submit(host, time.Time{}, func(jobCtx context.Context) responder.Verdict {
+	k.lanes.Submit(host, wall().Add(newcomer), func(jobCtx context.Context) responder.Verdict {
 		if ctx.Err() != nil {
 			return responder.LaneNeutral // nobody waits any more
 		}
@@ -49,12 +55,16 @@ func (k *keeper) passTo(ctx context.Context, i int, q *request, s *source, der [
 		if r.hold > 0 {
 			k.lanes.Hold(host, r.hold)
 		}
-		done <- r
+		if r.err == nil || jobCtx.Err() == nil {
+			done <- r
+		}
 		return r.load
 	})
 	select {
 	case r := <-done:
 		return r
+	case <-k.done:
+		return result{err: errNobody}
 	case <-ctx.Done():
 		return result{err: errNobody}
 	}

@@ -3,7 +3,6 @@ package answer
 import (
 	"context"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"github.com/restaple/restaple/agent/schedule"
@@ -28,17 +27,12 @@ const (
 
 // run keeps what is kept fresh until ctx is done.
 func (k *keeper) run(ctx context.Context) error {
-	var lanes sync.WaitGroup
-	lanes.Go(func() { _ = k.lanes.Run(ctx) }) // it only ends with its context
-	defer lanes.Wait()
+	defer close(k.done)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			k.mu.Lock()
-			k.closed = true
-			k.mu.Unlock()
 			return nil
 		case <-k.wake:
 		case <-timer.C:

@@ -9,6 +9,9 @@ const (
 	internalError    status = 2
 	tryLater         status = 3
 	unauthorized     status = 6
+
+	// ended is for no client: the keeper asks nobody any more.
+	ended status = 0xff
 )
 
 // der is an OCSPResponse without responseBytes. Such responses are not signed.

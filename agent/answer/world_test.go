@@ -169,11 +169,24 @@ func (c complete) Known() <-chan struct{} { return c.known }
 // serve serves a new Answerer.
 func (w *world) serve(change ...func(*answer.Options)) {
 	w.Helper()
-	o := answer.Options{Certificates: newComplete(w.index), Client: w.client, StateDir: w.state, Log: w.log}
+	o := answer.Options{Certificates: newComplete(w.index), Client: w.client, Lanes: w.lanes(), StateDir: w.state, Log: w.log}
 	for _, c := range change {
 		c(&o)
 	}
 	w.start(answer.New(o))
+}
+
+// lanes are lanes that run until the test ends.
+func (w *world) lanes() *responder.Lanes {
+	l := responder.NewLanes(responder.LaneOptions{})
+	ctx, cancel := context.WithCancel(context.Background())
+	ran := make(chan error, 1)
+	go func() { ran <- l.Run(ctx) }()
+	w.Cleanup(func() {
+		cancel()
+		<-ran // it only ends with its context
+	})
+	return l
 }
 
 // start serves an Answerer from now on.

@@ -20,7 +20,9 @@ import (
 
 // answers is how one configuration answers OCSP requests.
 type answers struct {
-	*answer.Answerer
+	*answer.Answerer // once the agent is made, whose lanes it uses
+	options          answer.Options
+
 	known  <-chan struct{} // closed when it knows all that it answers for
 	listen []string
 }
@@ -34,7 +36,6 @@ func (s *system) newAnswers(c *config.Config) error {
 	o := answer.Options{
 		ForIssuers: c.Answer.For == config.ForIssuers,
 		Client:     s.client,
-		Lanes:      s.options.Lanes,
 		Asking:     s.options.Asking,
 		StateDir:   c.StateDir,
 		Rate:       c.Answer.Rate,
@@ -50,8 +51,24 @@ func (s *system) newAnswers(c *config.Config) error {
 	index := agent.NewIndex()
 	o.Certificates = index
 	s.options.Index = index
-	s.answers = &answers{Answerer: answer.New(o), known: index.Known(), listen: slices.Compact(slices.Sorted(slices.Values(c.Answer.Listen)))}
+	s.answers = &answers{options: o, known: index.Known(), listen: slices.Compact(slices.Sorted(slices.Values(c.Answer.Listen)))}
 	return nil
+}
+
+// join makes what answers beside an agent, so that a responder's limits hold for
+// both together.
+func (a *answers) join(with *agent.Agent) {
+	if a != nil {
+		a.options.Lanes = with.Lanes()
+		a.Answerer = answer.New(a.options)
+	}
+}
+
+// handOver has next answer what comes too late for a.
+func (a *answers) handOver(next *answers) {
+	if a != nil && next != nil {
+		a.HandOver(next.Answerer)
+	}
 }
 
 // counts is what counts the requests; nil if none are answered.

@@ -137,6 +137,7 @@ func (d *daemon) serve(ctx context.Context, now *shift, hup <-chan os.Signal) (*
 				now.log.Error("configuration not taken, the old one stays in force", "err", err)
 				continue
 			}
+			now.answers.handOver(next.answers)
 			stop()
 			if err := <-ended; err != nil {
 				now.log.Warn("old configuration ended", "err", err)

@@ -35,8 +35,12 @@ type system struct {
 // start makes the agent.
 func (s *system) start() (*agent.Agent, error) {
 	a, err := agent.New(s.options)
+	if err != nil {
+		return nil, err
+	}
 	s.agent = a
-	return a, err
+	s.answers.join(a)
+	return a, nil
 }
 
 func newLog(w io.Writer, c config.Log) *slog.Logger {
@@ -159,7 +163,15 @@ func group(set *config.Certificates, queues map[*config.Hook]*hooks.Queue) (*age
 		g.Snippet, g.SnippetText = set.Snippet, profile.SnippetText(set.SnippetFileOnly)
 	}
 	if set.Reserve {
-		g.Profile = p.WithReserve()
+		g.Profile = g.Profile.WithReserve()
+	}
+	if set.IssuersChainPath {
+		g.Profile = g.Profile.WithIssuersKnown()
+	}
+	for _, h := range set.Hooks {
+		if h.HAProxy != nil && h.HAProxy.Buffer > 0 && p.Name == "haproxy" {
+			g.Profile = g.Profile.WithBuffer(h.HAProxy.Buffer)
+		}
 	}
 	for _, path := range set.Paths {
 		g.Sources = append(g.Sources, watcher.Source{Path: path, Recursive: set.Recursive})
