@@ -43,6 +43,9 @@ func (a *Agent) lookEverywhere(ctx context.Context) {
 		files, problems := a.watch.Scan(ctx)
 		s.problems = problems
 		s.files = make([]sighting, 0, len(files))
+		var staples, snippets watcher.Stamper
+		defer staples.Close()
+		defer snippets.Close()
 		for _, f := range files {
 			k := targetKey{f.Path, a.groupOf[f.Source]}
 			seen := sighting{key: k, stamp: f.Stamp}
@@ -50,9 +53,9 @@ func (a *Agent) lookEverywhere(ctx context.Context) {
 				s.files = append(s.files, seen)
 				continue
 			}
-			seen.staple, _ = watcher.StampOf(a.staplePath(k)) // unreadable counts as missing
+			seen.staple, _ = staples.StampOf(a.staplePath(k)) // unreadable counts as missing
 			if snippet := a.snippetPath(k); snippet != "" {
-				seen.snippet, _ = watcher.StampOf(snippet)
+				seen.snippet, _ = snippets.StampOf(snippet)
 			}
 			s.files = append(s.files, seen)
 		}

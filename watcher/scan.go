@@ -24,7 +24,11 @@ func (w *Watcher) Scan(ctx context.Context) (files []File, problems []error) {
 	for i := range w.sources.all {
 		k := walk{w: w, ctx: ctx, index: i, source: w.sources.all[i], terrain: t}
 		k.all()
-		files, problems = append(files, k.files...), append(problems, k.problems...)
+		if problems = append(problems, k.problems...); i == 0 {
+			files = k.files
+		} else {
+			files = append(files, k.files...)
+		}
 	}
 	if ctx.Err() != nil {
 		return files, append(problems, context.Cause(ctx))
@@ -56,6 +60,7 @@ type spot struct {
 	depth  int        // below the source's start
 	linked bool       // through a link below the start: no second one is followed
 	trail  []identity // of the directories above: a link to one of them is a loop
+	open   int        // descriptor of the directory while it is walked
 }
 
 func (k *walk) all() {
@@ -130,10 +135,19 @@ func (k *walk) dir(s spot) {
 		return
 	}
 	k.terrain.visit(s.real, s.path)
-	entries, err := os.ReadDir(s.path) // even with an error it returns what it has read
+	open, err := os.Open(s.path)
+	if err != nil {
+		k.vanished(s.path, err)
+		return
+	}
+	defer open.Close()
+	s.open = int(open.Fd())
+	entries, err := open.ReadDir(-1) // even with an error it returns what it has read
 	if err != nil {
 		k.vanished(s.path, err)
 	}
+	slices.SortFunc(entries, func(a, b os.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	k.files = slices.Grow(k.files, len(entries)/2) // the others are their staples
 	s.trail = append(slices.Clip(s.trail), id)
 	for i, entry := range entries {
 		if i%1024 == 0 && k.ctx.Err() != nil {
@@ -151,12 +165,12 @@ func (k *walk) entry(s spot, entry os.DirEntry) {
 	case !enters && !takes:
 	case entry.IsDir():
 		if enters {
-			k.dir(spot{path, filepath.Join(s.real, name), s.depth + 1, s.linked, s.trail})
+			k.dir(spot{path: path, real: filepath.Join(s.real, name), depth: s.depth + 1, linked: s.linked, trail: s.trail})
 		}
 	case entry.Type()&os.ModeSymlink != 0:
 		k.follow(s, name, enters && !s.linked, takes)
 	case entry.Type().IsRegular() && takes:
-		k.file(path)
+		k.file(s, name, path)
 	}
 }
 
@@ -173,7 +187,7 @@ func (k *walk) follow(s spot, name string, enters, takes bool) {
 		if enters {
 			real, steps, _ := resolve(s.real, name)
 			k.terrain.way(steps)
-			k.dir(spot{path, real, s.depth + 1, true, s.trail})
+			k.dir(spot{path: path, real: real, depth: s.depth + 1, linked: true, trail: s.trail})
 		}
 		return
 	case !takes:
@@ -190,8 +204,8 @@ func (k *walk) follow(s spot, name string, enters, takes bool) {
 	}
 }
 
-func (k *walk) file(path string) {
-	stat, err := statOf(path)
+func (k *walk) file(s spot, name, path string) {
+	stat, err := statAt(s.open, name)
 	if err != nil {
 		k.vanished(path, err)
 		return

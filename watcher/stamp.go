@@ -49,9 +49,13 @@ func identityOf(stat *unix.Stat_t) identity {
 
 // statOf is os.Stat without its allocations, which count at a hundred thousand
 // files a scan.
-func statOf(path string) (stat unix.Stat_t, err error) {
+func statOf(path string) (stat unix.Stat_t, err error) { return statAt(unix.AT_FDCWD, path) }
+
+// statAt is statOf of a name in an open directory: the way there is not walked
+// again, which is half of what a stat costs.
+func statAt(dir int, name string) (stat unix.Stat_t, err error) {
 	for {
-		err = unix.Stat(path, &stat)
+		err = unix.Fstatat(dir, name, &stat, 0)
 		if !errors.Is(err, unix.EINTR) {
 			return stat, err
 		}
