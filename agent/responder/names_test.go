@@ -22,7 +22,7 @@ import (
 // names looks every name up in zone.
 func names(t *testing.T, zone badnet.Zone) *net.Resolver {
 	t.Helper()
-	address, err := badnet.Names(t.Context(), zone)
+	address, err := badnet.Names(t.Context(), "127.0.0.1:0", zone)
 	if err != nil {
 		t.Fatal(err)
 	}

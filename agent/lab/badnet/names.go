@@ -26,9 +26,10 @@ type Answer struct {
 // IPv6, or those of IPv4. It is called for one question after the other.
 type Zone func(name string, v6 bool) Answer
 
-// Names answers for zone on a free port of loopback, until ctx is done.
-func Names(ctx context.Context, zone Zone) (address string, err error) {
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+// Names answers for zone at an address such as 127.0.0.1:0, until ctx is done. It
+// returns the address with its port.
+func Names(ctx context.Context, listen string, zone Zone) (address string, err error) {
+	conn, err := net.ListenPacket("udp", listen)
 	if err != nil {
 		return "", err
 	}
