@@ -74,6 +74,7 @@ type Agent struct {
 	clock      clock
 	proofs     proofs
 	keyTypes   keyTypes
+	tally      Tally
 	news       []laneNews             // from the lanes; mu
 	hosts      map[string]*hostRecord // by host; those that there is something to say of
 	flights    issuerFlights
@@ -110,6 +111,7 @@ func New(o Options) (*Agent, error) {
 		hosts:      make(map[string]*hostRecord),
 		flights:    issuerFlights{make(map[string][]subjectKey), make(map[string]time.Time)},
 		keyTypes:   newKeyTypes(),
+		tally:      Tally{States: make(map[State]int)},
 		explicit:   make(map[string]bool),
 	}
 	a.host, _ = os.Hostname() // only a seed for jitter

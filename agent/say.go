@@ -10,6 +10,7 @@ import (
 // lacks keeps clients out, so that is a level louder.
 func (a *Agent) say(t *target, now time.Time) {
 	state := stateOf(t, now)
+	a.count(t, state)
 	if state == t.said || t.placing {
 		return
 	}

@@ -70,6 +70,7 @@ func (a *Agent) take(t *target, o observation, now time.Time) {
 			a.setTrouble(t, unreadable, o.err.Error())
 		} else {
 			t.trouble, t.problem = notChain, ""
+			a.count(t, notACandidate)
 		}
 		return
 	case o.err != nil:
@@ -125,10 +126,12 @@ func (a *Agent) isCertificate(t *target) bool {
 
 // setTrouble notes why nothing can be done for t, and says it once.
 func (a *Agent) setTrouble(t *target, tr trouble, problem string) {
-	if t.trouble == tr && t.problem == problem {
+	same := t.trouble == tr && t.problem == problem
+	t.trouble, t.problem = tr, problem
+	a.count(t, stateOf(t, wall()))
+	if same {
 		return
 	}
-	t.trouble, t.problem = tr, problem
 	a.log.Warn("certificate passed over", "cert", t.key.path, "err", problem)
 	t.said = stateOf(t, wall())
 }
@@ -227,6 +230,7 @@ func (a *Agent) forget(t *target) {
 		a.log.Info("certificate gone", "cert", t.key.path)
 	}
 	a.detach(t)
+	a.count(t, notACandidate)
 	delete(a.targets, t.key)
 }
 

@@ -28,6 +28,7 @@ type target struct {
 	sub      *subject
 	disk     disk
 	said     State     // the state as it was last logged
+	counted  counted   // what it counts as
 	refusal  string    // why the server would not take the newest staple
 	failed   string    // why the staple file could not be written
 	writeAt  time.Time // not before: the last write has failed
