@@ -65,7 +65,7 @@ func example(usual bool) stage.Example {
 			}
 			return s.Start(renamed(s), "--config="+s.Path(config))
 		},
-		Usual:       usual,
+		Aware:       usual,
 		Reload:      func(_ *stage.Stage, server *stage.Process) { server.Signal(syscall.SIGHUP) },
 		HookReloads: !usual,
 		Short:       stage.Window{Validity: 30 * time.Second, Age: 10 * time.Second},

@@ -11,30 +11,65 @@ import (
 
 func TestMain(m *testing.M) { stage.Main(m) }
 
-func TestLighttpd(t *testing.T) {
-	stage.Example{
+const (
+	config = "/etc/lighttpd/lighttpd.conf"
+	key    = "/etc/lighttpd/tls/site.key"
+	logs   = "/var/log/lighttpd"
+	owner  = "www-data" // whom Debian has lighttpd run as
+)
+
+// example is lighttpd with restaple's configuration as it is shown, or with
+// nothing in it but the name of the server, on a machine as it usually is.
+func example(usual bool) stage.Example {
+	return stage.Example{
 		Programs: []string{"lighttpd"},
 		Certificates: []stage.Certificate{
-			{Type: lab.ECDSA, Chain: "/etc/lighttpd/tls/site.pem", Key: "/etc/lighttpd/tls/site.key"},
+			{Type: lab.ECDSA, Chain: "/etc/lighttpd/tls/site.pem", Key: key, Owner: owner},
 		},
 		Configure: func(s *stage.Stage, address string) {
 			host, port, err := net.SplitHostPort(address)
 			if err != nil {
 				s.T.Fatal(err)
 			}
-			s.Install("lighttpd.conf", "/etc/lighttpd/lighttpd.conf",
-				"server.port          = 443", "server.port = "+port+"\nserver.bind = \""+host+"\"")
-			s.InstallRestaple()
-			for _, dir := range []string{"/run", "/var/log/lighttpd", "/var/www/html"} {
+			if usual {
+				s.Machine("/etc/lighttpd", "/run", logs)
+				s.WriteRestaple("certificates:\n- paths: [/etc/lighttpd/tls]\n  server: lighttpd\n")
+			} else {
+				s.InstallRestaple()
+			}
+			s.Install("lighttpd.conf", config, "server.port          = 443", "server.port = "+port+"\nserver.bind = \""+host+"\"")
+			for _, dir := range []string{"/run", logs, "/var/www/html"} {
 				s.Dir(dir)
 			}
+			s.Give(logs, owner)
 		},
 		Serve: func(s *stage.Stage) *stage.Process {
-			return s.Start("lighttpd", "-D", "-f", s.Path("/etc/lighttpd/lighttpd.conf"))
+			if usual {
+				return s.Start("lighttpd", "-D", "-f", config)
+			}
+			return s.Start("lighttpd", "-D", "-f", s.Path(config))
 		},
+		Aware:  true,
 		Short:  stage.Window{Validity: 30 * time.Second, Age: 10 * time.Second},
 		Ending: stage.Window{Validity: 16 * time.Second, Age: 6 * time.Second},
 
 		Missing: stage.None,
-	}.Prove(t)
+	}
+}
+
+func TestLighttpd(t *testing.T) { example(false).Prove(t) }
+
+// TestLighttpdWithNothingButItsName leaves newer staples to lighttpd, which
+// looks for them every minute, too slowly to wait for here.
+func TestLighttpdWithNothingButItsName(t *testing.T) { example(true).ProveGone(t) }
+
+// TestLighttpdThatMayNotReadItsKey shows that lighttpd is not told to restart
+// when it would not come back.
+func TestLighttpdThatMayNotReadItsKey(t *testing.T) {
+	example(true).ProveBlocked(t, stage.Blocked{
+		Break:  func(s *stage.Stage) { s.Give(key, "root") },
+		Mend:   func(s *stage.Stage) { s.Give(key, owner) },
+		Revoke: true,
+		Says:   "check, so the command was not run: setpriv: exit status 255: ",
+	})
 }

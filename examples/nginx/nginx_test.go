@@ -50,7 +50,7 @@ func (v variant) example() stage.Example {
 			}
 			return serve(s)
 		},
-		Usual:   v.usual,
+		Aware:   true,
 		Short:   stage.Window{Validity: 30 * time.Second, Age: 10 * time.Second},
 		Ending:  stage.Window{Validity: 16 * time.Second, Age: 6 * time.Second},
 		Missing: stage.TryLater,

@@ -3,6 +3,7 @@ package trafficserver
 import (
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -16,8 +17,10 @@ func TestMain(m *testing.M) { stage.Main(m) }
 // owner is the user that Debian has Traffic Server run as.
 const owner = "trafficserver"
 
-func TestTrafficServer(t *testing.T) {
-	stage.Example{
+// example is Traffic Server with restaple's configuration as it is shown, or
+// with nothing in it but the name of the server, on a machine as it usually is.
+func example(usual bool) stage.Example {
+	return stage.Example{
 		Programs: []string{"traffic_manager", "traffic_ctl"},
 		Certificates: []stage.Certificate{
 			{Type: lab.RSA, Chain: "/etc/trafficserver/tls/rsa.pem", Key: "/etc/trafficserver/tls/rsa.key", Owner: owner},
@@ -28,39 +31,65 @@ func TestTrafficServer(t *testing.T) {
 			if err != nil {
 				s.T.Fatal(err)
 			}
+			if usual {
+				s.Machine(config, "/run", logs, cache)
+				if err := os.CopyFS(s.Path(config), os.DirFS(config)); err != nil { // it needs some of what Debian puts there
+					s.T.Fatal(err)
+				}
+			}
 			s.Install("records.config", "/etc/trafficserver/records.config", "443:ssl", port+":ssl:ip-in="+host)
 			s.Install("ssl_multicert.config", "/etc/trafficserver/ssl_multicert.config")
-			s.InstallRestaple()
 			layOut(s)
+			if usual {
+				s.WriteRestaple("certificates:\n- paths: [/etc/trafficserver/tls]\n  server: trafficserver\n")
+				return
+			}
+			s.InstallRestaple()
+			move(s)
 		},
 		Serve: func(s *stage.Stage) *stage.Process {
 			return s.Start("traffic_manager", "--nosyslog")
 		},
+		Aware: true,
 		// A reload takes some seconds.
 		Short:  stage.Window{Validity: 60 * time.Second, Age: 25 * time.Second},
 		Ending: stage.Window{Validity: 80 * time.Second, Age: 64 * time.Second},
 
 		Missing: stage.None,
-	}.Prove(t)
+	}
 }
 
-// layOut makes what Debian's package has made, and has Traffic Server's
-// programs use it.
+func TestTrafficServer(t *testing.T) { example(false).Prove(t) }
+
+// TestTrafficServerWithNothingButItsName has restaple find it by itself.
+func TestTrafficServerWithNothingButItsName(t *testing.T) { example(true).ProveRenewed(t) }
+
+const (
+	config  = "/etc/trafficserver"
+	logs    = "/var/log/trafficserver"
+	runtime = "/run/trafficserver"
+	cache   = "/var/cache/trafficserver"
+)
+
+// layOut makes what Debian's package has made.
 func layOut(s *stage.Stage) {
+	for _, dir := range []string{config, logs, runtime, cache} {
+		s.Dir(dir)
+		s.Give(dir, owner)
+	}
+	s.Write(config+"/storage.config", []byte(cache+" 32M\n"), 0o644)
+}
+
+// move has Traffic Server's programs use what is on the stage.
+func move(s *stage.Stage) {
 	var layout strings.Builder
-	for _, dir := range []struct{ name, path string }{
-		{"sysconfdir", "/etc/trafficserver"},
-		{"logdir", "/var/log/trafficserver"},
-		{"runtimedir", "/run/trafficserver"},
-		{"localstatedir", "/run"},
-		{"cachedir", "/var/cache/trafficserver"},
+	for name, path := range map[string]string{
+		"sysconfdir": config, "logdir": logs, "runtimedir": runtime, "localstatedir": "/run", "cachedir": cache,
 	} {
-		s.Dir(dir.path)
-		s.Give(dir.path, owner)
-		fmt.Fprintf(&layout, "%s: %s\n", dir.name, s.Path(dir.path))
+		fmt.Fprintf(&layout, "%s: %s\n", name, s.Path(path))
 	}
 	s.Write("/runroot.yaml", []byte("prefix: /usr\nexec_prefix: /usr\nbindir: /usr/bin\nsbindir: /usr/sbin\n"+
 		"libdir: /usr/lib/trafficserver\nlibexecdir: /usr/lib/trafficserver/modules\n"+layout.String()), 0o644)
-	s.Write("/etc/trafficserver/storage.config", []byte(s.Path("/var/cache/trafficserver")+" 32M\n"), 0o644)
+	s.Write(config+"/storage.config", []byte(s.Path(cache)+" 32M\n"), 0o644)
 	s.Env = append(s.Env, "TS_RUNROOT="+s.Path("/runroot.yaml"))
 }

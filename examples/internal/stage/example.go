@@ -44,9 +44,8 @@ type Example struct {
 	// be taken from the server, but is served till its end.
 	RevokedAtEnd bool
 
-	// Usual says that restaple's configuration names no hooks: what it does
-	// then knows by itself whether the server runs.
-	Usual bool
+	// Aware says that the hook knows by itself whether the server runs.
+	Aware bool
 
 	// Steady says that a connection stays when the staple is refreshed.
 	Steady bool
@@ -84,6 +83,19 @@ func (e Example) Prove(t *testing.T) {
 func (e Example) ProveRenewed(t *testing.T) {
 	t.Parallel()
 	e.on(t).renewed()
+}
+
+// ProveGone shows that what is withdrawn is no longer served.
+func (e Example) ProveGone(t *testing.T) {
+	t.Parallel()
+	t.Run("revoked", func(t *testing.T) {
+		t.Parallel()
+		e.on(t).revoked()
+	})
+	t.Run("ended", func(t *testing.T) {
+		t.Parallel()
+		e.on(t).ended()
+	})
 }
 
 // ProveLate shows that a server which started without a staple gets its first.
@@ -131,7 +143,7 @@ func (p *play) prepare(w Window) {
 // the server.
 func (p *play) boot(code int) {
 	p.T.Helper()
-	if p.Usual {
+	if p.Aware {
 		p.Refresh(code)
 	} else {
 		p.Refresh(code, "--hook", "true") // nobody is there to be told
