@@ -189,6 +189,9 @@ func TestWrittenFilesLoadInATLSServer(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"../escape", ".hidden", ""} {
+		if _, err := dir.File(name, ""); err == nil {
+			t.Errorf("%q was taken as a file's name", name)
+		}
 		if _, err := dir.Write(issueLeaf(t, dir.CA(), IssueOptions{CommonName: name}), "", false); err == nil {
 			t.Errorf("%q was taken as a file's name", name)
 		}

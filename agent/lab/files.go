@@ -10,19 +10,37 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 )
 
-// Write writes a certificate and its key. The chain goes to out and the key
-// beside it, with the ending .key; a bundle is both in one file, as HAProxy
-// wants it. An empty out is a file in the lab, named for the certificate. It
-// returns the paths it wrote.
-func (d *Dir) Write(issued *Issued, out string, bundle bool) ([]string, error) {
+// File returns where the chain of a certificate goes: to out or, if that is
+// empty, to a file in the lab that is named for the certificate. It fails if
+// nothing can be written there, so that it need not be issued.
+func (d *Dir) File(name, out string) (string, error) {
 	if out == "" {
-		name := strings.ReplaceAll(issued.Certificate.Subject.CommonName, "*", "_")
+		name = strings.ReplaceAll(name, "*", "_")
 		if name == "" || strings.HasPrefix(name, ".") || strings.ContainsRune(name, filepath.Separator) {
-			return nil, fmt.Errorf("%q cannot be a file's name: say where the certificate is to go", name)
+			return "", fmt.Errorf("%q cannot be a file's name: say where the certificate is to go", name)
 		}
 		out = filepath.Join(d.path, certsDir, name+".pem")
+	}
+	if info, err := os.Stat(out); err == nil && info.IsDir() {
+		return "", fmt.Errorf("%s: is a directory, and a file is wanted", out)
+	}
+	info, err := os.Stat(filepath.Dir(out))
+	if err == nil && !info.IsDir() {
+		err = &fs.PathError{Op: "write to", Path: filepath.Dir(out), Err: syscall.ENOTDIR}
+	}
+	return out, err
+}
+
+// Write writes a certificate and its key. The chain goes to File and the key
+// beside it, with the ending .key; a bundle is both in one file, as HAProxy
+// wants it. It returns the paths it wrote.
+func (d *Dir) Write(issued *Issued, out string, bundle bool) ([]string, error) {
+	out, err := d.File(issued.Certificate.Subject.CommonName, out)
+	if err != nil {
+		return nil, err
 	}
 	if bundle {
 		both, err := issued.BundlePEM()

@@ -51,11 +51,10 @@ func newTemplate(c *CA, o IssueOptions) (*x509.Certificate, error) {
 		IssuingCertificateURL: o.CAIssuers,
 	}
 	if t.SerialNumber == nil {
-		serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), serialBits))
-		if err != nil {
-			return nil, fmt.Errorf("make serial: %w", err)
+		var err error
+		if t.SerialNumber, err = newSerial(); err != nil {
+			return nil, err
 		}
-		t.SerialNumber = serial.Add(serial, big.NewInt(1)) // zero is no serial
 	}
 	if t.NotBefore.IsZero() {
 		t.NotBefore = time.Now().Add(-leafBackdated)
@@ -96,6 +95,14 @@ func newTemplate(c *CA, o IssueOptions) (*x509.Certificate, error) {
 
 // serialBits leaves the sign bit of a 16-octet serial clear.
 const serialBits = 127
+
+func newSerial() (*big.Int, error) {
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), serialBits))
+	if err != nil {
+		return nil, fmt.Errorf("make serial: %w", err)
+	}
+	return serial.Add(serial, big.NewInt(1)), nil // zero is no serial
+}
 
 func setUsage(t *x509.Certificate, o IssueOptions) {
 	t.BasicConstraintsValid = true

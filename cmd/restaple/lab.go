@@ -74,62 +74,6 @@ func newLabInitCommand() *cobra.Command {
 	return cmd
 }
 
-func newLabIssueCommand() *cobra.Command {
-	var (
-		o        lab.IssueOptions
-		keyType  string
-		lifetime time.Duration
-		out      string
-		bundle   bool
-		noOCSP   bool
-	)
-	cmd := &cobra.Command{
-		Use:   "issue DIR NAME...",
-		Short: "Issue a certificate for one or more names",
-		Long: `Issue a certificate for one or more names or addresses. The chain is written to
-a file and the key beside it, with the ending .key; with --bundle both go into one
-file. To renew a certificate, issue it again: the files are replaced.`,
-		Example: `  restaple lab issue ./lab site.test www.site.test 127.0.0.1
-  restaple lab issue ./lab site.test --must-staple --out /etc/nginx/tls/site.pem
-  restaple lab issue ./lab site.test --key rsa --bundle --out /etc/haproxy/certs/site.pem`,
-		Args: cobra.MinimumNArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			dir, err := lab.Open(args[0])
-			if err != nil {
-				return err
-			}
-			if lifetime <= 0 {
-				return fmt.Errorf("--lifetime %v: must be more than nothing", lifetime)
-			}
-			o.Names, o.KeyType, o.NotAfter = args[1:], lab.KeyType(keyType), time.Now().Add(lifetime)
-			if noOCSP {
-				o.Responders = []string{}
-			}
-			issued, err := dir.Issue(o)
-			if err != nil {
-				return err
-			}
-			files, err := dir.Write(issued, out, bundle)
-			if err != nil {
-				return fmt.Errorf("write certificate: %w", err)
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "issued %s, serial %s: %s\n",
-				args[1], lab.SerialText(issued.Certificate.SerialNumber), strings.Join(files, ", "))
-			return nil
-		},
-	}
-	flags := cmd.Flags()
-	flags.StringVar(&keyType, "key", string(lab.ECDSA), "`type` of the key: ecdsa, rsa or ed25519")
-	flags.DurationVar(&lifetime, "lifetime", 90*24*time.Hour, "how long the certificate is valid")
-	flags.BoolVar(&o.MustStaple, "must-staple", false, "have the certificate demand a staple (RFC 7633)")
-	flags.StringArrayVar(&o.Responders, "responder", nil, "responder `URL` instead of the lab's; may be repeated")
-	flags.BoolVar(&noOCSP, "no-ocsp", false, "name no responder")
-	flags.StringVar(&out, "out", "", "`file` for the chain; in the lab if absent")
-	flags.BoolVar(&bundle, "bundle", false, "put the key into the same file")
-	cmd.MarkFlagsMutuallyExclusive("responder", "no-ocsp")
-	return cmd
-}
-
 func newLabServeCommand() *cobra.Command {
 	var (
 		o                lab.ResponderOptions

@@ -244,3 +244,24 @@ func readLeaf(t *testing.T, path string) *x509.Certificate {
 	}
 	return cert
 }
+
+func TestLabIssuesManyAndRecordsNothingItCannotWrite(t *testing.T) {
+	dir, many := filepath.Join(t.TempDir(), "lab"), filepath.Join(t.TempDir(), "many")
+	mustRunLab(t, "init", dir)
+	out := mustRunLab(t, "issue", dir, "site.test", "--count", "30", "--shared-key", "--out", many)
+	if want := "issued 30 certificates, 01.site.test to 30.site.test: " + many; strings.TrimSpace(out) != want {
+		t.Errorf("got %q, want %q", out, want)
+	}
+	readLeaf(t, filepath.Join(many, "30.site.test.pem"))
+	list := mustRunLab(t, "list", dir)
+	for _, args := range [][]string{
+		{"../x"}, {"x.test", "--out", filepath.Join(dir, "no", "x.pem")}, {"x.test", "--count", "0"}, {"x.test", "--shared-key"},
+	} {
+		if _, err := runLab(t, append([]string{"issue", dir}, args...)...); err == nil {
+			t.Errorf("issue %v: done", args)
+		}
+	}
+	if after := mustRunLab(t, "list", dir); after != list {
+		t.Errorf("on record is what could not be written:\n%s", after)
+	}
+}
