@@ -51,6 +51,7 @@ type keeper struct {
 	keepLimit int // of those of which there is a response
 	wake      chan struct{}
 	done      chan struct{} // closed when run has ended
+	files     sync.RWMutex  // locked while one is removed, read-locked while one is written
 
 	mu      sync.Mutex
 	entries map[keptKey]*entry
@@ -78,6 +79,7 @@ type entry struct {
 	asked    time.Time // when a client last did
 	fetched  time.Time // when a responder was last asked
 	attempts int       // that have failed since
+	damaged  bool      // its file was there and held no answer
 
 	// What a client is told if nothing is kept, until it is asked for again.
 	pause  time.Time

@@ -256,6 +256,74 @@ func TestACAThatVouchesForEverySerialDoesNotFillAKeeper(t *testing.T) {
 	}
 }
 
+// A kept file that holds no answer goes, whenever that is found out.
+func TestAFileWithoutAnAnswerGoes(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		before func(*keeper, wanted) // the file is taken in
+		after  func(*keeper, wanted)
+		nobody bool // is answered for
+		age    time.Duration
+		stays  bool
+	}{
+		{name: "nobody has asked"},
+		{name: "somebody has asked, and it was damaged then", before: func(k *keeper, w wanted) { k.wants(w, wall(), nil) }},
+		{
+			name:   "it is being asked for, and nobody answers",
+			before: func(k *keeper, w wanted) { e, _ := k.entry(w, wall()); k.fly(e, true, w.remote, wall()) },
+			after:  func(k *keeper, w wanted) { k.land(k.entries[w.key].flight, result{err: errNobody}) },
+		},
+		{
+			name:   "it is being asked for, and there is an answer",
+			before: func(k *keeper, w wanted) { e, _ := k.entry(w, wall()); k.fly(e, true, w.remote, wall()) },
+			after:  func(k *keeper, w wanted) { k.land(k.entries[w.key].flight, result{page: response(time.Hour, day)}) },
+			stays:  true,
+		},
+		{
+			name:  "there is an answer before it is removed",
+			after: func(k *keeper, w wanted) { k.wants(w, wall(), response(time.Hour, day)) },
+			stays: true,
+		},
+		{name: "of an issuer that is not answered for", nobody: true, stays: true},
+		{name: "of an issuer that is not answered for, and old", nobody: true, age: longestIdle + time.Hour},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			k, s := newTestKeeper(t)
+			w := s.wanted("\x07")
+			file := w.key.path(k.dir)
+			if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(file, []byte("damaged"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chtimes(file, time.Time{}, wall().Add(-test.age)); err != nil {
+				t.Fatal(err)
+			}
+			if test.before != nil {
+				test.before(k, w)
+			}
+			find := func(keptKey) *wanted { return &w }
+			if test.nobody {
+				find = func(keptKey) *wanted { return nil }
+			}
+			if err := k.load(t.Context(), find); err != nil {
+				t.Fatal(err)
+			}
+			if test.after != nil {
+				test.after(k, w)
+			}
+			gone, _ := k.step(wall())
+			for _, path := range gone {
+				k.remove(path)
+			}
+			if _, err := os.Stat(file); (err == nil) != test.stays {
+				t.Errorf("the file is there: %v, want %v", err == nil, test.stays)
+			}
+		})
+	}
+}
+
 func TestNobodyGetsMoreEntriesThanRequests(t *testing.T) {
 	k, s := newTestKeeper(t)
 	for i := range 3 * clientBurst {

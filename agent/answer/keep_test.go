@@ -357,6 +357,48 @@ func TestPurgeForgetsWhatIsKept(t *testing.T) {
 	}
 }
 
+func TestWhoWaitsForARefreshOfWhatIsPurgedIsAnswered(t *testing.T) {
+	t.Parallel()
+	// The middle of its life is seconds away, and its end much later.
+	w := newWorld(t, func(o *lab.ResponderOptions) {
+		o.Validity, o.Step, o.Backdate = 40*time.Second, time.Minute, 15*time.Second
+	})
+	leaf := w.issue()
+	der := w.request(leaf, crypto.SHA1)
+	waiting := make(chan answered, 1)
+	var conditional atomic.Bool
+	ca := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("If-None-Match") == "" || conditional.Swap(true) {
+			w.ca.ServeHTTP(rw, r)
+			return
+		}
+		// It is purged while it is refreshed, and then a client comes.
+		for _, path := range w.kept() {
+			if err := os.Remove(path); err != nil {
+				t.Error(err)
+			}
+		}
+		misses := w.answerer.Snapshot().Misses
+		ask := w.newRequest(http.MethodPost, "/", der)
+		go func() {
+			a, err := exchange(ask)
+			if err != nil {
+				t.Error(err)
+			}
+			waiting <- a
+		}()
+		w.await("the client waits", func() bool { return w.answerer.Snapshot().Misses > misses })
+		rw.WriteHeader(http.StatusNotModified)
+	}))
+	defer ca.Close()
+	w.serve(func(o *answer.Options) {
+		w.forIssuer(o)
+		o.Issuers[0].Responders = []string{ca.URL}
+	})
+	w.good(w.post(der), leaf, crypto.SHA1)
+	w.good(<-waiting, leaf, crypto.SHA1)
+}
+
 func TestTwoWithOneDirectoryAskOnce(t *testing.T) {
 	w := newWorld(t)
 	w.serve(w.forIssuer)

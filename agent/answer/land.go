@@ -31,6 +31,9 @@ func (k *keeper) land(f *flight, r result) {
 	e.fetched = now
 	switch {
 	case r.err != nil:
+		if e.damaged && e.this.IsZero() {
+			k.discard(e.path)
+		}
 		e.attempts++
 		e.pause, e.status = now.Add(negativeTime), statusOf(r.err)
 		k.say(e, r.err)
@@ -51,6 +54,7 @@ func (k *keeper) land(f *flight, r result) {
 		}
 		k.note(e, r.page, now)
 	}
+	e.damaged = false
 	f.page, f.status = r.page, cmp.Or(e.status, tryLater)
 	k.schedule(e)
 	close(f.done)
@@ -82,6 +86,8 @@ func (k *keeper) store(e *entry, p *page) (*page, bool) {
 	if e.path == "" {
 		return p, false
 	}
+	k.files.RLock()
+	defer k.files.RUnlock()
 	err := os.MkdirAll(filepath.Dir(e.path), 0o755)
 	if err == nil {
 		_, err = writer.Replace(e.path, p.der, writer.Options{Mode: 0o644, UID: -1, GID: -1})

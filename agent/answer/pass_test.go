@@ -14,6 +14,7 @@ import (
 	casn1 "golang.org/x/crypto/cryptobyte/asn1"
 	"golang.org/x/crypto/ocsp"
 
+	"github.com/restaple/restaple/agent"
 	"github.com/restaple/restaple/agent/answer"
 	"github.com/restaple/restaple/agent/lab"
 )
@@ -44,6 +45,30 @@ func TestARequestWithANonceIsPassedOn(t *testing.T) {
 	w.good(got, leaf, crypto.SHA1)
 	if bytes.Contains(got.body, nonce) {
 		t.Error("got a nonce from nobody")
+	}
+}
+
+func TestAPolicyHoldsForRequestsThatArePassedOn(t *testing.T) {
+	for policy, want := range map[string]string{agent.Withdraw: "try later", agent.Publish: "revoked"} {
+		t.Run(policy, func(t *testing.T) {
+			w := newWorld(t, func(o *lab.ResponderOptions) { o.EchoNonce = true })
+			w.policy.OnRevoked = policy
+			leaf := w.manage("site.pem")
+			w.pass()
+			if err := w.ca.Revoke(leaf.Certificate.SerialNumber, "", time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			w.serve(func(o *answer.Options) { o.ForIssuers = true })
+			got := w.post(w.multi([]byte("nonce"), leaf))
+			if want == "try later" {
+				w.says(got, ocsp.TryLater)
+				return
+			}
+			r, err := ocsp.ParseResponseForCert(got.body, leaf.Certificate, w.pki.Intermediate.Certificate)
+			if err != nil || r.Status != ocsp.Revoked {
+				t.Errorf("got %v, %v, want it revoked", r, err)
+			}
+		})
 	}
 }
 

@@ -39,9 +39,7 @@ func (k *keeper) run(ctx context.Context) error {
 		}
 		gone, wait := k.step(wall())
 		for _, path := range gone {
-			if _, err := writer.Remove(path); err != nil {
-				k.log.Warn("old answer not removed", "err", err)
-			}
+			k.remove(path)
 		}
 		timer.Reset(wait)
 	}
@@ -183,8 +181,26 @@ func (k *keeper) makeRoom(now time.Time) bool {
 	return true
 }
 
+// remove removes a file that was to go, unless there is an answer in it again.
+func (k *keeper) remove(path string) {
+	k.files.Lock()
+	defer k.files.Unlock()
+	key, _ := keyOfFile(path)
+	k.mu.Lock()
+	e := k.entries[key]
+	held := e != nil && (e.flight != nil || !e.this.IsZero())
+	k.mu.Unlock()
+	if held {
+		return
+	}
+	if _, err := writer.Remove(path); err != nil {
+		k.log.Warn("old answer not removed", "err", err)
+	}
+}
+
 // load takes in what an earlier process has kept: all that verifies and has
-// not ended. The rest goes. Find says who is asked about a key, or nil.
+// not ended. The rest goes. Find says who is asked about a key, or nil: then
+// the file may be wanted again by another configuration, but not for ever.
 func (k *keeper) load(ctx context.Context, find func(keptKey) *wanted) error {
 	files, err := keptFiles(k.dir)
 	swept := ""
@@ -197,8 +213,13 @@ func (k *keeper) load(ctx context.Context, find func(keptKey) *wanted) error {
 			_ = writer.Sweep(dir) // leftovers of a crash do no harm
 		}
 		key, _ := keyOfFile(path)
+		now := wall()
 		if w := find(key); w != nil {
-			k.take(path, *w, wall())
+			k.take(path, *w, now)
+		} else if stamp, err := watcher.StampOf(path); err == nil && now.Sub(stamp.ModTime()) > longestIdle {
+			k.mu.Lock()
+			k.discard(path)
+			k.mu.Unlock()
 		}
 	}
 	return err
@@ -207,9 +228,10 @@ func (k *keeper) load(ctx context.Context, find func(keptKey) *wanted) error {
 // take takes in one file.
 func (k *keeper) take(path string, w wanted, now time.Time) {
 	k.mu.Lock()
-	if k.entries[w.key] != nil {
+	if e := k.entries[w.key]; e != nil { // it has been asked for already
 		k.mu.Unlock()
-		return // it has been asked for already
+		k.takeBeside(e, now)
+		return
 	}
 	if k.kept >= k.keepLimit {
 		k.discard(path)
@@ -229,5 +251,18 @@ func (k *keeper) take(path string, w wanted, now time.Time) {
 			k.drop(e)
 			k.discard(path)
 		}
+	}
+}
+
+// takeBeside looks at the file of an entry that there is already. If it holds no
+// answer it goes, but not before whoever is being asked has failed to give one.
+func (k *keeper) takeBeside(e *entry, now time.Time) {
+	if k.look(e, now) != nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if e.damaged = e.flight != nil; !e.damaged && e.this.IsZero() {
+		k.discard(e.path)
 	}
 }

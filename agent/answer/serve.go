@@ -13,6 +13,7 @@ import (
 
 const (
 	maxConnections = 4096
+	maxOfOneClient = maxConnections / 2
 	maxHeader      = 16 << 10 // with the request in the URL it is below 1 KiB
 	headerTime     = 5 * time.Second
 	readTime       = 10 * time.Second
@@ -34,7 +35,7 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // of what clients do wrong
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(netutil.LimitListener(l, maxConnections)) }()
+	go func() { ended <- s.Serve(netutil.LimitListener(newPerClient(l, maxOfOneClient), maxConnections)) }()
 	select {
 	case err := <-ended:
 		return err
