@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -172,7 +173,8 @@ func newLabListCommand() *cobra.Command {
 			out := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 			fmt.Fprintln(out, "NAME\tSERIAL\tSTATUS\tREASON\tFAULT")
 			serials := slices.SortedFunc(maps.Keys(state.Records), func(a, b string) int {
-				return state.Records[a].Issued.Compare(state.Records[b].Issued)
+				first, second := state.Records[a], state.Records[b]
+				return cmp.Or(first.Issued.Compare(second.Issued), strings.Compare(first.Name, second.Name), strings.Compare(a, b))
 			})
 			for _, serial := range serials {
 				r := state.Records[serial]
