@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/sha1"
-	"crypto/x509"
 	"crypto/x509/pkix"
 	der "encoding/asn1"
 	"encoding/hex"
@@ -37,23 +36,17 @@ func (s *signer) validAt(now time.Time) error {
 	return nil
 }
 
-// signer finds who signed the response, among the issuer, all embedded
-// certificates in whatever order, and the responders that are trusted locally
-// (RFC 6960 section 4.2.2.2). Only those that the ResponderID names come into
-// question, and there may be several: names are not unique.
+// signer finds who signed the response, among the issuer and all embedded
+// certificates in whatever order (RFC 6960 section 4.2.2.2). Only those that the
+// ResponderID names come into question, and there may be several: names are not
+// unique. There is no responder that only we trust: clients would refuse what it
+// signs.
 func (v *Verifier) signer(r *response, a algorithm, issuer *chain.Issuer, now time.Time) (*signer, error) {
 	t := trial{response: r, algorithm: a, now: now}
 	_, key, _ := issuer.IDHashes(crypto.SHA1)
 	if r.responder.is(issuer.Certificate.RawSubject, key) {
 		if s := v.issuer(issuer); t.passes(s, nil) {
 			return s, nil
-		}
-	}
-	for _, cert := range v.options.Trusted {
-		if bits := keyBits(cert); r.responder.names(cert.RawSubject, bits) {
-			if s := trusted(cert); t.passes(s, nil) {
-				return s, nil
-			}
 		}
 	}
 	for _, cert := range r.certificates {
@@ -97,18 +90,6 @@ func (t *trial) passes(s *signer, err error) bool {
 		return false
 	}
 	return true
-}
-
-// trusted makes a signer of a responder that the operator trusts.
-func trusted(cert *x509.Certificate) *signer {
-	return &signer{
-		name:      cert.Subject.String(),
-		public:    cert.PublicKey,
-		delegated: true,
-		notBefore: cert.NotBefore,
-		notAfter:  cert.NotAfter,
-		warnings:  []string{"signed by a responder that is trusted only here: clients will refuse the staple"},
-	}
 }
 
 // is reports whether the ResponderID names a certificate, by its subject and

@@ -3,7 +3,6 @@ package staple
 import (
 	"bytes"
 	"crypto"
-	"crypto/x509"
 	"time"
 
 	"github.com/restaple/restaple/watcher/chain"
@@ -14,11 +13,6 @@ type Options struct {
 	// Strict refuses SHA-1 signatures, of responses and of the certificates
 	// of responders. Otherwise they are accepted with a warning.
 	Strict bool
-
-	// Trusted are certificates of responders that need no authorization by
-	// the issuer (RFC 6960 section 4.2.2.2, first criterion). Clients know
-	// nothing of them and will refuse what they sign.
-	Trusted []*x509.Certificate
 }
 
 // Verify turns an OCSP response into a staple for the leaf, or says why it is
