@@ -89,11 +89,12 @@ func (a *Agent) onGood(s *subject, r answer, now time.Time) {
 // offer gives a verified staple to t, unless what it has is as new, and
 // reports whether t takes it.
 func (a *Agent) offer(t *target, s *staple.Staple, now time.Time) bool {
-	if err := a.o.Groups[t.key.group].Profile.Accept(s, now); err != nil {
-		if t.refusal != err.Error() {
-			t.refusal = err.Error()
-			a.log.Error("staple not placed: the server would not take it", "cert", t.key.path, "err", err)
-		}
+	err := t.unfit
+	if err == nil {
+		err = a.o.Groups[t.key.group].Profile.Accept(s, now)
+	}
+	if err != nil {
+		a.refuse(t, err)
 		return false
 	}
 	t.refusal = ""
@@ -106,6 +107,27 @@ func (a *Agent) offer(t *target, s *staple.Staple, now time.Time) bool {
 	}
 	a.place(t, placement{staple: s})
 	return true
+}
+
+// refuse notes why t gets no staple, and says it once.
+func (a *Agent) refuse(t *target, err error) {
+	if t.refusal != err.Error() {
+		t.refusal = err.Error()
+		a.log.Error("staple not placed: the server would not take it", "cert", t.key.path, "err", err)
+	}
+}
+
+// fit takes in whether the server could start with a staple of t. If it could
+// not, nobody needs to be asked for one.
+func (a *Agent) fit(t *target, unfit error) {
+	was := t.unfit
+	t.unfit = unfit
+	switch {
+	case unfit != nil && len(t.sub.urls) > 0 && t.sub.chain.Issuer != nil:
+		a.refuse(t, unfit)
+	case unfit == nil && was != nil:
+		t.refusal = ""
+	}
 }
 
 // offerNext gives t the staple that came while its file was busy.

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/restaple/restaple/agent/profile"
 	"github.com/restaple/restaple/agent/staple"
 	"github.com/restaple/restaple/watcher"
 	"github.com/restaple/restaple/watcher/chain"
@@ -28,6 +29,7 @@ type look struct {
 	stamp   watcher.Stamp // of the certificate when leaf was read
 	loader  *chain.Loader
 	checker *staple.Verifier
+	server  *profile.Profile
 }
 
 // observation is what a look found.
@@ -36,6 +38,7 @@ type observation struct {
 	stamp watcher.Stamp
 	chain *chain.Chain
 	err   error // why there is no chain
+	unfit error // why the server would not start with any staple for it
 	disk  disk
 }
 
@@ -88,6 +91,16 @@ func (l look) do(now time.Time) observation {
 	if o.chain == nil || o.stamp != l.stamp || o.chain.Issuer == nil {
 		if o.chain, o.err = l.loader.Load(l.key.path); o.err != nil {
 			return o
+		}
+	}
+	if o.unfit = l.server.Finds(l.key.path, l.staple, o.chain.IssuerFile); o.unfit != nil && o.chain == l.leaf {
+		// Another file with the same leaf may have brought the issuer.
+		own, err := l.loader.Load(l.key.path)
+		if o.err = err; err != nil {
+			return o
+		}
+		if o.unfit = l.server.Finds(l.key.path, l.staple, own.IssuerFile); own.Issuer != nil {
+			o.chain = own
 		}
 	}
 	o.disk = readStaple(l.staple, l.key.path, o.chain, now, l.checker)

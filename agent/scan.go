@@ -138,7 +138,7 @@ func (a *Agent) differs(t *target, f sighting) bool {
 	case t.sub == nil:
 		return true
 	}
-	return t.disk.stamp != f.staple || t.disk.snippet != f.snippet || t.sub.chain.Issuer == nil
+	return t.disk.stamp != f.staple || t.disk.snippet != f.snippet || t.sub.chain.Issuer == nil || t.unfit != nil
 }
 
 // want adds a look at k, unless one is on its way; then another follows it. Now
@@ -154,7 +154,7 @@ func (a *Agent) want(looks []look, k targetKey, now watcher.Stamp) []look {
 		return looks
 	}
 	t.looking = true
-	l := look{key: k, now: now, staple: t.staple, snippet: t.snippet, text: a.snippetText(t), loader: a.loaders[k.group], checker: a.verifiers[a.o.Groups[k.group].Strict]}
+	l := look{key: k, now: now, staple: t.staple, snippet: t.snippet, text: a.snippetText(t), loader: a.loaders[k.group], checker: a.verifiers[a.o.Groups[k.group].Strict], server: a.o.Groups[k.group].Profile}
 	if t.sub != nil {
 		l.leaf, l.stamp = t.sub.chain, t.stamp
 	}

@@ -109,6 +109,9 @@ func stateOf(t *target, now time.Time) State {
 // why. Whether and how that is done is for the server's profile.
 func withdrawal(t *target, p Policy, now time.Time) (profile.Cause, bool) {
 	d, s := &t.disk, t.sub
+	if t.unfit != nil {
+		return profile.Stranded, d.kind != missing
+	}
 	switch d.kind {
 	case missing:
 		if (d.snippet != watcher.Stamp{}) {

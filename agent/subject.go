@@ -90,6 +90,7 @@ func (a *Agent) take(t *target, o observation, now time.Time) {
 	}
 	t.trouble, t.problem = none, ""
 	a.attach(t, o.chain, now)
+	a.fit(t, o.unfit)
 	a.byStaple[t.staple] = t
 	if t.staple != t.key.path+".ocsp" {
 		a.elsewhere.Store(t.staple, t.key.path)

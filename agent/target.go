@@ -30,6 +30,7 @@ type target struct {
 	said     State     // the state as it was last logged
 	counted  counted   // what it counts as
 	refusal  string    // why the server would not take the newest staple
+	unfit    error     // why it would not start with any
 	failed   string    // why the staple file could not be written
 	writeAt  time.Time // not before: the last write has failed
 	failures int       // writes in a row that have failed

@@ -19,7 +19,7 @@ func (r *reader) certificates(c *Config, v value) {
 		one := DefaultCertificates()
 		var paths []value
 		template := v
-		var snippet, reserve *value // where they stand
+		var snippet, reserve, chainPath *value // where they stand
 		g := v.keys(
 			key{"paths", func(v value) {
 				one.Paths = filledList(v, func(v value) (string, bool) {
@@ -43,6 +43,7 @@ func (r *reader) certificates(c *Config, v value) {
 			}},
 			key{"snippet_file_only", into(&one.SnippetFileOnly, value.boolean)},
 			key{"reserve", func(v value) { into(&one.Reserve, value.boolean)(v); reserve = &v }},
+			key{"issuers_chain_path", func(v value) { into(&one.IssuersChainPath, value.boolean)(v); chainPath = &v }},
 			key{"mode", into(&one.Mode, value.fileMode)},
 			key{"owner", into(&one.Owner, value.account)},
 			key{"group", into(&one.Group, value.account)},
@@ -64,6 +65,9 @@ func (r *reader) certificates(c *Config, v value) {
 		}
 		if reserve != nil && one.Reserve && one.Server != "haproxy" {
 			reserve.fail("is for server: haproxy only, here it is %s", one.Server)
+		}
+		if chainPath != nil && one.IssuersChainPath && one.Server != "haproxy" {
+			chainPath.fail("is for server: haproxy only, here it is %s", one.Server)
 		}
 		for i, path := range one.Paths {
 			owner := path + "\x00" + stapleTemplate(one)

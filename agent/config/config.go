@@ -73,6 +73,10 @@ type Certificates struct {
 	Snippet         string
 	SnippetFileOnly bool
 	Reserve         bool // an empty file where HAProxy has no staple
+
+	// IssuersChainPath says that HAProxy has one, in which it finds the
+	// issuers that are in no file of the certificate's.
+	IssuersChainPath bool
 }
 
 // Responder is how one responder is asked. What the one for Everywhere says

@@ -127,6 +127,8 @@ func TestEachMistakeIsNamedWithItsLineAndField(t *testing.T) {
 			[]string{`2: hooks[0].signal.signal: "KILL" is not known, want one of HUP, INT, QUIT, TERM, USR1, USR2, WINCH`}},
 		{"webhook without URL", "hooks:\n- {name: a, webhook: {}}", []string{`2: hooks[0].webhook: url is missing`}},
 		{"haproxy without socket", "hooks:\n- {name: a, haproxy: }", []string{`2: hooks[0].haproxy: socket is missing`}},
+		{"issuers-chain-path of another server", "certificates:\n- {paths: [/x], server: nginx, issuers_chain_path: true}",
+			[]string{`2: certificates[0].issuers_chain_path: is for server: haproxy only, here it is nginx`}},
 		{"haproxy without a path", "hooks:\n- {name: a, haproxy: {socket: 'unix:'}}", []string{`2: hooks[0].haproxy.socket: must name a file`}},
 		{"haproxy with a tiny buffer", "hooks:\n- {name: a, haproxy: {socket: /x, buffer: 16}}", []string{`2: hooks[0].haproxy.buffer: must be HAProxy's tune.bufsize, from 4096 to 1048576, got 16`}},
 

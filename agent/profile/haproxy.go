@@ -2,6 +2,7 @@ package profile
 
 import (
 	"crypto"
+	"strings"
 	"time"
 
 	"github.com/restaple/restaple/agent/staple"
@@ -24,10 +25,17 @@ func haproxy() *Profile {
 	p := &Profile{
 		Name:     "haproxy",
 		Template: DefaultTemplate,
-		Withdraw: map[Cause]Way{Ending: Leave, Renewed: Leave, Damaged: Remove, Revoked: Remove},
+		Withdraw: map[Cause]Way{Ending: Leave, Renewed: Leave, Damaged: Remove, Revoked: Remove, Stranded: Remove},
+		finds:    haproxyFinds,
 		Reload:   &Reload{Running: []string{"/run/haproxy/admin.sock", "/var/run/haproxy/admin.sock"}, Socket: true},
 	}
-	p.accept = func(s *staple.Staple, now time.Time) error {
+	p.accept = p.haproxyAccepts(haproxyMaxBytes)
+	return p
+}
+
+// haproxyAccepts judges for an HAProxy with a tune.bufsize of most octets.
+func (p *Profile) haproxyAccepts(most int) func(*staple.Staple, time.Time) error {
+	return func(s *staple.Staple, now time.Time) error {
 		switch {
 		case s.Status == staple.Unknown:
 			return p.refuse("it ignores the status unknown")
@@ -39,10 +47,37 @@ func haproxy() *Profile {
 			return p.refuse("it ignores a response without nextUpdate")
 		case !s.NextUpdate.After(now.Add(haproxyMargin)):
 			return p.refuse("it wants nextUpdate more than 300 s ahead, it is %s", s.NextUpdate.UTC().Format(time.RFC3339))
-		case len(s.DER()) > haproxyMaxBytes:
-			return p.refuse("it reads at most %d octets (tune.bufsize), the response has %d", haproxyMaxBytes, len(s.DER()))
+		case len(s.DER()) > most:
+			return p.refuse("it reads at most %d octets (tune.bufsize), the response has %d", most, len(s.DER()))
 		}
 		return nil
 	}
-	return p
+}
+
+// WithBuffer returns p for an HAProxy with a tune.bufsize of n octets.
+func (p *Profile) WithBuffer(n int) *Profile {
+	q := *p
+	q.accept = q.haproxyAccepts(n)
+	return &q
+}
+
+// haproxyFinds reports whether HAProxy finds the issuer that is in a file: the
+// certificate's own, or the one that is called like the staple. Up to 3.2 it
+// does not start with a staple, even an empty one, whose issuer it does not
+// find. It knows
+// nothing of chain.pem, ca.crt and such.
+func haproxyFinds(cert, staple, issuer string) bool {
+	return issuer == cert || issuer == haproxyIssuer(staple)
+}
+
+// haproxyIssuer is where HAProxy looks for the issuer that is not in the
+// certificate's file.
+func haproxyIssuer(staple string) string { return strings.TrimSuffix(staple, ".ocsp") + ".issuer" }
+
+// WithIssuersKnown returns p for an HAProxy that finds all issuers by itself, in
+// its issuers-chain-path.
+func (p *Profile) WithIssuersKnown() *Profile {
+	q := *p
+	q.finds = nil
+	return &q
 }

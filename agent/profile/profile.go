@@ -23,6 +23,8 @@ const (
 	Revoked Cause = "revoked" // the responder has revoked the leaf since
 	Damaged Cause = "damaged" // the file is no response, or one that does not verify
 	Absent  Cause = "absent"  // there never was one, and the server may need a file
+
+	Stranded Cause = "stranded" // the server does not find the issuer, and would not start with a staple
 )
 
 // Way is what withdrawing does to the file.
@@ -61,6 +63,10 @@ type Profile struct {
 
 	// accept refuses verified responses which this server would not take.
 	accept func(s *staple.Staple, now time.Time) error
+
+	// finds reports whether the server finds the issuer in a file where it
+	// has to; nil: it finds it, or needs none.
+	finds func(cert, staple, issuer string) bool
 }
 
 // Reload is a server's usual way to be told. It is only used while the server
@@ -87,6 +93,16 @@ type Refusal struct {
 
 func (e *Refusal) Error() string {
 	return fmt.Sprintf("not for %s: %s", e.Server, e.Detail)
+}
+
+// Finds reports whether the server finds the issuer of the certificate in the
+// file cert, which is in the file issuer ("": in none beside it), where it has to
+// find it to start with the staple: nil, or a *Refusal.
+func (p *Profile) Finds(cert, staple, issuer string) error {
+	if p.finds == nil || p.finds(cert, staple, issuer) {
+		return nil
+	}
+	return p.refuse("it would not start: with a staple it wants the issuer too, in the certificate's file or in %s", haproxyIssuer(staple))
 }
 
 // Accept reports whether the server would take s at now: nil, or a *Refusal.
@@ -142,7 +158,7 @@ func (p *Profile) WithSnippet() *Profile {
 // has a slot that its runtime API can fill.
 func (p *Profile) WithReserve() *Profile {
 	q := *p
-	q.Withdraw = map[Cause]Way{Ending: p.Withdraw[Ending], Renewed: p.Withdraw[Renewed], Revoked: Empty, Damaged: Empty, Absent: Empty}
+	q.Withdraw = map[Cause]Way{Ending: p.Withdraw[Ending], Renewed: p.Withdraw[Renewed], Revoked: Empty, Damaged: Empty, Absent: Empty, Stranded: Remove}
 	return &q
 }
 

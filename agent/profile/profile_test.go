@@ -21,6 +21,31 @@ func plain() *staple.Staple {
 	}
 }
 
+func TestHAProxyWantsTheIssuerWhereItLooks(t *testing.T) {
+	for _, row := range []struct {
+		name, cert, staple, issuer string
+		want                       bool
+	}{
+		{"in the same file", "/c/x.pem", "/c/x.pem.ocsp", "/c/x.pem", true},
+		{"beside it", "/c/x.pem", "/c/x.pem.ocsp", "/c/x.pem.issuer", true},
+		{"beside it, without the extension", "/c/x.crt", "/c/x.crt.ocsp", "/c/x.issuer", false},
+		{"ssl-load-extra-del-ext", "/c/x.crt", "/c/x.ocsp", "/c/x.issuer", true},
+		{"chain.pem", "/c/x.pem", "/c/x.pem.ocsp", "/c/chain.pem", false},
+		{"a directory of issuers, or nowhere", "/c/x.pem", "/c/x.pem.ocsp", "", false},
+		{"a staple elsewhere", "/c/x.pem", "/s/x.ocsp", "/c/x.pem.issuer", false},
+	} {
+		for _, p := range all() {
+			err := p.Finds(row.cert, row.staple, row.issuer)
+			if want := row.want || p.Name != "haproxy"; (err == nil) != want {
+				t.Errorf("%s, %s: got %v, want it found: %v", p.Name, row.name, err, want)
+			}
+		}
+		if err := haproxy().WithReserve().WithIssuersKnown().Finds(row.cert, row.staple, row.issuer); err != nil {
+			t.Errorf("issuers-chain-path, %s: got %v", row.name, err)
+		}
+	}
+}
+
 // TestWhatServersRefuse is what was measured on the servers themselves.
 func TestWhatServersRefuse(t *testing.T) {
 	for _, row := range []struct {
@@ -59,7 +84,7 @@ func TestWithdrawing(t *testing.T) {
 	want := map[string]map[Cause]Way{
 		"generic":       {Ending: Remove, Renewed: Remove, Revoked: Remove, Damaged: Remove},
 		"nginx":         {Ending: Placeholder, Renewed: Placeholder, Revoked: Placeholder, Damaged: Placeholder, Absent: Placeholder},
-		"haproxy":       {Ending: Leave, Renewed: Leave, Revoked: Remove, Damaged: Remove},
+		"haproxy":       {Ending: Leave, Renewed: Leave, Revoked: Remove, Damaged: Remove, Stranded: Remove},
 		"lighttpd":      {Ending: Remove, Renewed: Remove, Revoked: Remove, Damaged: Remove},
 		"hitch":         nil,
 		"exim":          {Ending: Remove, Renewed: Remove, Revoked: Remove, Damaged: Remove},
@@ -75,7 +100,7 @@ func TestWithdrawing(t *testing.T) {
 		if !listed {
 			t.Errorf("no row for %s", name)
 		}
-		for _, c := range []Cause{Ending, Renewed, Revoked, Damaged, Absent} {
+		for _, c := range []Cause{Ending, Renewed, Revoked, Damaged, Absent, Stranded} {
 			if p.Withdraw[c] != w[c] {
 				t.Errorf("%s, %s: %q, want %q", name, c, p.Withdraw[c], w[c])
 			}
@@ -95,7 +120,7 @@ func TestVariantsLeaveTheProfileAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := h.WithReserve(); r.Withdraw[Absent] != Empty || r.Withdraw[Ending] != Leave || h.Withdraw[Absent] != "" {
+	if r := h.WithReserve(); r.Withdraw[Absent] != Empty || r.Withdraw[Ending] != Leave || r.Withdraw[Stranded] != Remove || h.Withdraw[Absent] != "" {
 		t.Errorf("with a reserve: %v, without: %v", r.Withdraw, h.Withdraw)
 	}
 }

@@ -28,7 +28,9 @@ func servers() []Reader {
 		{Serves, "together with the octets that follow it", []Trait{trailing}},
 		{Serves, "it does not mind the status revoked", []Trait{saysRevoked}},
 		{Serves, "it verifies no signature", []Trait{badSignature, notAuthorized}},
-		{Serves, "", []Trait{critical, oddProduced, leafEnded, over10K, old, good}},
+		{Serves, "", []Trait{critical, oddProduced, leafEnded}},
+		{Serves, "from its file, after a reload: its socket takes no more than about 11500 octets (tune.bufsize)", []Trait{over10K}},
+		{Serves, "", []Trait{old, good}},
 	}}, {Name: "lighttpd", rules: []rule{
 		{Ignores, unread + "a line in the log", []Trait{blank, asText, garbage}},
 		{Ignores, "nextUpdate has passed", []Trait{expired, badWindow}},

@@ -44,6 +44,10 @@ type Chain struct {
 	Leaf   *Leaf
 	Issuer *Issuer // nil when none of the certificates at hand signed the leaf
 
+	// IssuerFile is the nearest file in which the issuer was found; "" if that
+	// is none beside the leaf's own.
+	IssuerFile string
+
 	// IssuerErr says what was looked at if Issuer is nil: whether nobody of
 	// the issuer's name was there, or one whose key did not sign the leaf.
 	IssuerErr error

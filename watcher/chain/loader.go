@@ -70,7 +70,10 @@ func (l *Loader) load(path string) (*Chain, error) {
 	}
 	l.texts.share(leaf)
 	c := &Chain{Leaf: leaf}
-	c.Issuer, c.IssuerErr = l.findIssuer(path, cert, sketches)
+	s := l.findIssuer(path, cert, sketches)
+	if c.Issuer, c.IssuerFile = s.found, s.file; s.found == nil {
+		c.IssuerErr = s.failure()
+	}
 	return c, nil
 }
 
@@ -86,10 +89,10 @@ func (l *Loader) Problems() []error { return l.dirs.problemsNow() }
 // findIssuer goes from the nearest place to the farthest and stops at the first
 // issuer that is valid now. An expired one signs no less, so it is taken if
 // there is no other.
-func (l *Loader) findIssuer(path string, leaf *x509.Certificate, own []*sketch) (*Issuer, error) {
-	s := search{leaf: leaf, now: time.Now(), shared: &l.shared}
-	if s.in(filepath.Base(path), own) {
-		return s.found, nil
+func (l *Loader) findIssuer(path string, leaf *x509.Certificate, own []*sketch) *search {
+	s := &search{leaf: leaf, now: time.Now(), shared: &l.shared}
+	if s.inFile(path, own) {
+		return s
 	}
 	for _, companion := range companions(path) {
 		sketches, err := l.issuersIn(companion)
@@ -97,17 +100,14 @@ func (l *Loader) findIssuer(path string, leaf *x509.Certificate, own []*sketch) 
 			continue
 		}
 		s.note(filepath.Base(companion), err)
-		if s.in(filepath.Base(companion), sketches) {
-			return s.found, nil
+		if s.inFile(companion, sketches) {
+			return s
 		}
 	}
-	if len(l.dirs.paths) > 0 && s.in("the issuer directories", l.dirs.lookup(leaf.RawIssuer)) {
-		return s.found, nil
+	if len(l.dirs.paths) > 0 {
+		s.in("the issuer directories", l.dirs.lookup(leaf.RawIssuer))
 	}
-	if s.found != nil {
-		return s.found, nil
-	}
-	return nil, s.failure()
+	return s
 }
 
 // companions names the files that may hold the issuer of the chain at path.

@@ -23,24 +23,24 @@ func TestIssuerIsFoundInItsPlaces(t *testing.T) {
 		name  string
 		files map[string][]byte
 		load  string
-		want  bool
+		want  string // the file it is found in; "": none, and none beside the leaf's
 	}{
-		{"same file", map[string][]byte{"x.pem": join(leaf, ca)}, "x.pem", true},
-		{"same file with key, any order", map[string][]byte{"x.pem": join(p.leaf.keyPEM(t), p.root.pem(), ca, leaf)}, "x.pem", true},
-		{"path.issuer", map[string][]byte{"x.pem": leaf, "x.pem.issuer": ca}, "x.pem", true},
-		{"HAProxy's short name", map[string][]byte{"x.crt": leaf, "x.issuer": ca}, "x.crt", true},
-		{"multi-certificate bundle", map[string][]byte{"x.pem.rsa": leaf, "x.pem.rsa.issuer": ca}, "x.pem.rsa", true},
-		{"chain.pem", map[string][]byte{"cert.pem": leaf, "chain.pem": join(p.root.pem(), ca)}, "cert.pem", true},
-		{"ca.crt", map[string][]byte{"tls.crt": leaf, "ca.crt": ca}, "tls.crt", true},
-		{"DER", map[string][]byte{"x.der": p.leaf.cert.Raw, "x.der.issuer": p.intermediate.cert.Raw}, "x.der", true},
-		{"issuer directory", map[string][]byte{"x.pem": leaf, "issuers/any.pem": join(p.root.pem(), ca)}, "x.pem", true},
-		{"issuer directory, DER", map[string][]byte{"x.pem": leaf, "issuers/ca.cer": p.intermediate.cert.Raw}, "x.pem", true},
-		{"issuer directory, PKCS#7", map[string][]byte{"x.pem": leaf, "issuers/ca.p7c": pkcs7(p.root.cert.Raw, p.intermediate.cert.Raw)}, "x.pem", true},
-		{"issuer directory, PKCS#7 in PEM", map[string][]byte{"x.pem": leaf, "issuers/ca.p7b": block("PKCS7", pkcs7(p.intermediate.cert.Raw))}, "x.pem", true},
-		{"an impostor nearer than the issuer", map[string][]byte{"x.pem": join(leaf, fake), "x.pem.issuer": fake, "chain.pem": ca}, "x.pem", true},
-		{"a broken file nearer than the issuer", map[string][]byte{"x.pem": leaf, "x.pem.issuer": ca[:99], "ca.crt": ca}, "x.pem", true},
-		{"nowhere", map[string][]byte{"x.pem": leaf, "y.pem": ca}, "x.pem", false},
-		{"a dot file in the issuer directory", map[string][]byte{"x.pem": leaf, "issuers/.ca.pem": ca}, "x.pem", false},
+		{"same file", map[string][]byte{"x.pem": join(leaf, ca)}, "x.pem", "x.pem"},
+		{"same file with key, any order", map[string][]byte{"x.pem": join(p.leaf.keyPEM(t), p.root.pem(), ca, leaf)}, "x.pem", "x.pem"},
+		{"path.issuer", map[string][]byte{"x.pem": leaf, "x.pem.issuer": ca}, "x.pem", "x.pem.issuer"},
+		{"HAProxy's short name", map[string][]byte{"x.crt": leaf, "x.issuer": ca}, "x.crt", "x.issuer"},
+		{"multi-certificate bundle", map[string][]byte{"x.pem.rsa": leaf, "x.pem.rsa.issuer": ca}, "x.pem.rsa", "x.pem.rsa.issuer"},
+		{"chain.pem", map[string][]byte{"cert.pem": leaf, "chain.pem": join(p.root.pem(), ca)}, "cert.pem", "chain.pem"},
+		{"ca.crt", map[string][]byte{"tls.crt": leaf, "ca.crt": ca}, "tls.crt", "ca.crt"},
+		{"DER", map[string][]byte{"x.der": p.leaf.cert.Raw, "x.der.issuer": p.intermediate.cert.Raw}, "x.der", "x.der.issuer"},
+		{"issuer directory", map[string][]byte{"x.pem": leaf, "issuers/any.pem": join(p.root.pem(), ca)}, "x.pem", "issuers"},
+		{"issuer directory, DER", map[string][]byte{"x.pem": leaf, "issuers/ca.cer": p.intermediate.cert.Raw}, "x.pem", "issuers"},
+		{"issuer directory, PKCS#7", map[string][]byte{"x.pem": leaf, "issuers/ca.p7c": pkcs7(p.root.cert.Raw, p.intermediate.cert.Raw)}, "x.pem", "issuers"},
+		{"issuer directory, PKCS#7 in PEM", map[string][]byte{"x.pem": leaf, "issuers/ca.p7b": block("PKCS7", pkcs7(p.intermediate.cert.Raw))}, "x.pem", "issuers"},
+		{"an impostor nearer than the issuer", map[string][]byte{"x.pem": join(leaf, fake), "x.pem.issuer": fake, "chain.pem": ca}, "x.pem", "chain.pem"},
+		{"a broken file nearer than the issuer", map[string][]byte{"x.pem": leaf, "x.pem.issuer": ca[:99], "ca.crt": ca}, "x.pem", "ca.crt"},
+		{"nowhere", map[string][]byte{"x.pem": leaf, "y.pem": ca}, "x.pem", ""},
+		{"a dot file in the issuer directory", map[string][]byte{"x.pem": leaf, "issuers/.ca.pem": ca}, "x.pem", ""},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -56,8 +56,15 @@ func TestIssuerIsFoundInItsPlaces(t *testing.T) {
 			if c.Leaf.Name != "www.example.com" {
 				t.Errorf("got leaf %s", c.Leaf.Name)
 			}
-			if got := c.Issuer != nil; got != test.want || got == (c.IssuerErr != nil) {
-				t.Fatalf("issuer found: got %v (%v), want %v", got, c.IssuerErr, test.want)
+			if got, want := c.Issuer != nil, test.want != ""; got != want || got == (c.IssuerErr != nil) {
+				t.Fatalf("issuer found: got %v (%v), want %v", got, c.IssuerErr, want)
+			}
+			want := filepath.Join(dir, test.want)
+			if test.want == "" || test.want == "issuers" {
+				want = ""
+			}
+			if c.IssuerFile != want {
+				t.Errorf("issuer found in %q, want %q", c.IssuerFile, want)
 			}
 			if c.Issuer != nil && !c.Issuer.Certificate.Equal(p.intermediate.cert) {
 				t.Error("got another issuer")

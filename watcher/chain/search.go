@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -16,9 +17,20 @@ type search struct {
 	shared *sharedIssuers
 
 	found    *Issuer
+	file     string   // where it was found first; "": in no file of the chain's own
 	places   []string // looked at in vain
 	namesake []string // where a CA of that name is whose key did not sign
 	trouble  error
+}
+
+// inFile is in for a file near the leaf's.
+func (s *search) inFile(path string, sketches []*sketch) bool {
+	first := s.found == nil
+	over := s.in(filepath.Base(path), sketches)
+	if first && s.found != nil {
+		s.file = path
+	}
+	return over
 }
 
 // in looks among the certificates of one place and reports whether the search
