@@ -177,7 +177,23 @@ func makeFolders(jobs []writer.Job) {
 			continue
 		}
 		seen[dir] = true
-		_ = os.MkdirAll(dir, 0o755)
+		makeFolder(dir)
+	}
+}
+
+// makeFolder makes a directory, and those above it, that all may enter like
+// those of certificates: servers read staples after they have dropped their
+// rights, and the service's umask lets nobody in.
+func makeFolder(dir string) {
+	if _, err := os.Stat(dir); err == nil || dir == filepath.Dir(dir) {
+		return
+	}
+	makeFolder(filepath.Dir(dir))
+	if os.Mkdir(dir, 0o755) != nil {
+		return // somebody else has made it, or writing the file says why not
+	}
+	if made, err := os.Stat(dir); err == nil {
+		_ = os.Chmod(dir, made.Mode()|0o755)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/restaple/restaple/agent/profile"
@@ -71,5 +72,18 @@ func TestBurstIsPlacedInBatchesToItsEnd(t *testing.T) {
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+func TestFoldersOfStaplesCanBeEntered(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "live", "site.test", "fullchain.pem.ocsp")
+	was := syscall.Umask(0o077) // as in restaple.service
+	makeFolders([]writer.Job{{Path: path, Tag: &placed{placement: placement{key: targetKey{path: "/elsewhere/fullchain.pem"}}}}})
+	syscall.Umask(was)
+	for at := filepath.Dir(path); at != dir; at = filepath.Dir(at) {
+		if made, err := os.Stat(at); err != nil || made.Mode().Perm() != 0o755 {
+			t.Errorf("%s: got %v, %v, want mode 0755", at, made.Mode(), err)
+		}
 	}
 }
