@@ -2,8 +2,10 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"net"
 	"net/url"
@@ -52,6 +54,7 @@ let anything but a test trust its root.`,
 
 func newLabInitCommand() *cobra.Command {
 	var address, keyType string
+	var ifMissing bool
 	cmd := &cobra.Command{
 		Use:   "init DIR",
 		Short: "Make a lab: a root, an intermediate, and no certificates yet",
@@ -59,6 +62,14 @@ func newLabInitCommand() *cobra.Command {
   restaple lab init ./lab --key rsa --url http://ocsp.staging.example:8080/`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if ifMissing {
+				if dir, err := lab.Open(args[0]); !errors.Is(err, fs.ErrNotExist) {
+					if err == nil {
+						fmt.Fprintf(cmd.OutOrStdout(), "there is a lab in %s; its certificates name the responder %s\n", args[0], dir.URL())
+					}
+					return err
+				}
+			}
 			dir, err := lab.Init(args[0], lab.DirOptions{URL: address, KeyType: lab.KeyType(keyType)})
 			if err != nil {
 				return fmt.Errorf("make lab: %w", err)
@@ -72,6 +83,7 @@ func newLabInitCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&address, "url", labURL, "`URL` of the responder, as the certificates say it")
 	cmd.Flags().StringVar(&keyType, "key", string(lab.ECDSA), "`type` of the CAs' keys: ecdsa, rsa or ed25519")
+	cmd.Flags().BoolVar(&ifMissing, "if-missing", false, "leave a lab that is there already as it is")
 	return cmd
 }
 

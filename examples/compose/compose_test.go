@@ -57,6 +57,10 @@ func TestTheWalk(t *testing.T) {
 	w.next("exec restaple restaple check --connect nginx")
 	w.sees("nginx", "good")
 	w.next("down --volumes")
+	w.next("up --detach")
+	for _, server := range everybody {
+		w.sees(server, "good")
+	}
 	if len(w.commands) > 0 {
 		t.Errorf("not walked: %q", w.commands)
 	}
@@ -108,6 +112,10 @@ func (w *walk) step(begins string) (said string, code int) {
 	switch words[0] {
 	case "up":
 		w.up()
+	case "down": // the volumes stay, as if there was no --volumes
+		for _, p := range w.processes {
+			_ = p.Stop() // how a server takes SIGTERM is its own affair
+		}
 	case "stop", "restart":
 		_ = w.processes[words[1]].Stop() // how a server takes SIGTERM is its own affair
 		if words[0] == "restart" {
