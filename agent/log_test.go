@@ -1,0 +1,208 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/restaple/restaple/agent/lab"
+	"github.com/restaple/restaple/agent/responder"
+)
+
+const (
+	a0 = "http://a.example"
+	b0 = "http://b.example"
+)
+
+func TestDeadResponderIsSaidOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		for i := range 20 {
+			b.issue(fmt.Sprintf("c%02d.pem", i), a0)
+		}
+		b.behave("a.example", b.good(time.Hour, 0))
+		b.run(nil)
+		b.pass(time.Minute)
+		b.behave("a.example", hang)
+		b.log.clear()
+		b.pass(41 * time.Minute) // all are due, and none has ended
+		each := make(map[string]int)
+		for _, l := range b.log.from(slog.LevelWarn, "no new staple") {
+			each[l.cert]++
+		}
+		for cert, n := range each {
+			if n > 1 {
+				t.Errorf("%s: said %d times", cert, n)
+			}
+		}
+		if len(each) > 8 {
+			t.Errorf("said for %d certificates of one responder, want only those that were asked before it was known to be down", len(each))
+		}
+		if got := b.log.from(slog.LevelWarn, "responder is down: it is tried from time to time"); len(got) != 1 || got[0].responder != "a.example" || got[0].err == "" {
+			t.Errorf("that it is down: %v, want one line with the reason", got)
+		}
+		b.behave("a.example", b.good(time.Hour, 0))
+		b.log.clear()
+		b.pass(10 * time.Minute)
+		if got := b.states(); got[Fresh] != 20 {
+			t.Errorf("states: %v, want all fresh", got)
+		}
+		if got := b.log.from(slog.LevelInfo, "responder answers again"); len(got) != 1 {
+			t.Errorf("that it is back: %v, want one line", got)
+		}
+		if got := b.log.from(slog.LevelInfo, "responder says good again"); len(got) != 0 {
+			t.Errorf("%d lines for certificates that only waited", len(got))
+		}
+	})
+}
+
+func TestTwoURLsAreSaidOnceEach(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		b.issue("site.pem", a0, b0)
+		b.behave("a.example", refuse(404, 0))
+		b.behave("b.example", refuse(500, 0))
+		b.run(nil)
+		b.pass(time.Hour)
+		got := b.log.from(slog.LevelWarn, "no new staple")
+		if len(got) != 2 || got[0].responder == got[1].responder {
+			t.Errorf("%d lines at warn after %d requests, want one for each URL: %v", len(got), b.requests(), got)
+		}
+		if b.requests() < 20 {
+			t.Errorf("only %d requests", b.requests())
+		}
+		b.behave("a.example", b.good(time.Hour, 0))
+		b.log.clear()
+		b.pass(time.Hour)
+		if got := b.log.from(slog.LevelInfo, "responder says good again"); len(got) > 1 {
+			t.Errorf("back: %v", got)
+		}
+	})
+}
+
+func TestReasonThatAlternatesIsSaidOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		b.issue("site.pem", a0)
+		n := 0
+		b.behave("a.example", func(ctx context.Context, q responder.Query) (*responder.Answer, error) {
+			if n++; n%2 == 0 {
+				return refuse(404, 0)(ctx, q)
+			}
+			return nil, &responder.Error{Kind: responder.KindRedirect, URL: q.URL, Err: errors.New("in circles")}
+		})
+		b.run(nil)
+		b.pass(time.Hour)
+		if got := b.log.from(slog.LevelWarn, "no new staple"); len(got) != 2 || n < 10 {
+			t.Errorf("%d lines at warn after %d requests, want one for each reason", len(got), n)
+		}
+	})
+}
+
+func TestNewCertificateThatStaysUnknownIsSaid(t *testing.T) {
+	for fault, level := range map[lab.Fault]slog.Level{"unauthorized": slog.LevelWarn, "unknown": slog.LevelError} {
+		inBubble(t, func(t *testing.T, b *bubble) {
+			r, err := lab.NewResponder(lab.ResponderOptions{CA: b.pki.Intermediate})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := r.SetFault(fault); err != nil {
+				t.Fatal(err)
+			}
+			b.behave("a.example", answers(r))
+			b.issueSince("site.pem", time.Now(), lab.IssueOptions{Responders: []string{a0}})
+			b.run(nil)
+			b.pass(14 * time.Minute)
+			if got := b.log.from(slog.LevelWarn, ""); len(got) != 0 {
+				t.Errorf("%s: said aloud in its first minutes: %v", fault, got)
+			}
+			if got := b.log.from(slog.LevelInfo, "responder does not know the new certificate yet"); len(got) != 1 {
+				t.Errorf("%s: said quietly %d times, want once", fault, len(got))
+			}
+			if b.requests() < 14 {
+				t.Errorf("%s: asked %d times, want each minute", fault, b.requests())
+			}
+			b.pass(2 * time.Hour)
+			if got := b.log.from(slog.LevelWarn, ""); len(got) != 1 || got[0].level != level {
+				t.Errorf("%s: after two hours: %v, want one line at %v", fault, got, level)
+			}
+		})
+	}
+}
+
+func TestTroubleOfANewCertificateThatIsNotItsOwnIsNotQuiet(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		r, err := lab.NewResponder(lab.ResponderOptions{CA: b.pki.Intermediate})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.SetFault("internalError"); err != nil {
+			t.Fatal(err)
+		}
+		b.behave("a.example", answers(r))
+		b.issueSince("site.pem", time.Now(), lab.IssueOptions{Responders: []string{a0}})
+		b.run(nil)
+		b.pass(time.Minute)
+		if got := b.log.from(slog.LevelWarn, "no new staple"); len(got) != 1 {
+			t.Errorf("%v, want one line", got)
+		}
+	})
+}
+
+func TestBrandNewEndsInTime(t *testing.T) {
+	for name, row := range map[string]struct{ placed, notBefore, want time.Time }{
+		"placed as it was issued":       {noon, noon, noon.Add(brandNew)},
+		"placed later":                  {noon.Add(-time.Minute), noon.Add(-time.Hour), noon.Add(brandNew - time.Minute)},
+		"unpacked with an old time":     {noon.Add(-time.Hour), noon.Add(-time.Minute), noon.Add(brandNew - time.Minute)},
+		"a time that is yet to come":    {noon.Add(9000 * time.Hour), noon.Add(-time.Hour), noon.Add(brandNew)},
+		"not valid before some moments": {noon, noon.Add(time.Minute), noon.Add(brandNew + time.Minute)},
+	} {
+		if got := newUntil(row.placed, row.notBefore, noon); !got.Equal(row.want) {
+			t.Errorf("%s: got %v, want %v", name, got, row.want)
+		}
+	}
+}
+
+func TestOddAnswersAreSaidOncePerResponder(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		for i := range 10 {
+			b.issue(fmt.Sprintf("c%d.pem", i), a0)
+		}
+		good := b.good(time.Hour, 0)
+		b.behave("a.example", func(ctx context.Context, q responder.Query) (*responder.Answer, error) {
+			a, err := good(ctx, q)
+			a.Warnings = []string{`Content-Type "text/html"`}
+			return a, err
+		})
+		b.run(nil)
+		b.pass(5 * time.Hour)
+		if got := b.log.from(slog.LevelWarn, ""); len(got) != 1 || got[0].reason != `Content-Type "text/html"` {
+			t.Errorf("%v, want one line", got)
+		}
+		if got := b.states(); got[Fresh] != 10 {
+			t.Errorf("states: %v", got)
+		}
+	})
+}
+
+func TestClockThatDiffersIsSaidOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		a := b.make(nil)
+		defer a.Close()
+		say := func(dated bool, skew time.Duration) {
+			a.noteHost(answer{url: a0, host: "a.example", load: responder.LaneGood, dated: dated, skew: skew})
+		}
+		for range 3 {
+			say(true, -time.Hour)
+			say(false, 0) // without a Date, it says nothing
+		}
+		say(true, farOff)
+		say(true, 0)
+		if far := b.log.from(slog.LevelWarn, "clock differs from the responder's: check both"); len(far) != 1 {
+			t.Errorf("%v, want one line", far)
+		}
+		if agrees := b.log.from(slog.LevelInfo, "clock agrees with the responder's again"); len(agrees) != 1 {
+			t.Errorf("%v, want one line", agrees)
+		}
+	})
+}
