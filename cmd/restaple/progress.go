@@ -39,16 +39,16 @@ func (c *counter) show(p agent.Progress) {
 	if spent < quietFor || p.Found == 0 {
 		return
 	}
-	handled := p.Done + p.Failed
+	handled, rate, left := pace(p, spent)
 	line := fmt.Sprintf("%d of %d certificates", handled, p.Found)
 	if p.Failed > 0 {
 		line += fmt.Sprintf(", %d not well", p.Failed)
 	}
-	if rate := float64(handled) / spent.Seconds(); rate > 0 {
+	if rate > 0 {
 		line += fmt.Sprintf(", %.0f/s", rate)
-		if rest := p.Found - handled; rest > 0 {
-			line += ", " + span(time.Duration(float64(rest)/rate*float64(time.Second))) + " left"
-		}
+	}
+	if left > 0 {
+		line += ", " + span(left) + " left"
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -66,20 +66,37 @@ func (c *counter) Write(p []byte) (int, error) {
 // logEvery is how often a long pass says in the log how far it has come.
 const logEvery = 5 * time.Second
 
-// logProgress returns a function that does so, for passes nobody watches.
+// logProgress returns a function that does so, for passes nobody watches. The
+// pass begins when it is called first.
 func logProgress(log *slog.Logger) func(agent.Progress) {
-	start := time.Now()
-	last := start
+	var start, last time.Time
 	return func(p agent.Progress) {
 		now := time.Now()
+		if start.IsZero() {
+			start, last = now, now
+		}
 		if now.Sub(last) < logEvery {
 			return
 		}
 		last = now
-		handled := p.Done + p.Failed
-		log.Info("pass goes on", "done", handled, "of", p.Found, "failed", p.Failed,
-			"per_second", int(float64(handled)/now.Sub(start).Seconds()))
+		handled, rate, left := pace(p, now.Sub(start))
+		attrs := []any{"done", handled, "of", p.Found, "failed", p.Failed, "per_second", int(rate)}
+		if left > 0 {
+			attrs = append(attrs, "seconds_left", int(left.Seconds()))
+		}
+		log.Info("pass goes on", attrs...)
 	}
+}
+
+// pace says how many certificates have been dealt with, how many that is in a
+// second, and how long the others will take at that rate; 0: nobody knows.
+func pace(p agent.Progress, spent time.Duration) (handled int, rate float64, left time.Duration) {
+	handled = p.Done + p.Failed
+	if handled == 0 || spent <= 0 {
+		return handled, 0, 0
+	}
+	rate = float64(handled) / spent.Seconds()
+	return handled, rate, time.Duration(float64(p.Found-handled) / rate * float64(time.Second))
 }
 
 // end takes the line away.

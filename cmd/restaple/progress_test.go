@@ -2,8 +2,12 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"log/slog"
+	"maps"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/restaple/restaple/agent"
@@ -42,4 +46,42 @@ func TestShortPassShowsNoCounter(t *testing.T) {
 	if newCounter(&out) != nil {
 		t.Error("a counter for what is no terminal")
 	}
+}
+
+func TestLongPassSaysInTheLogHowFarItIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		tell := logProgress(slog.New(slog.NewJSONHandler(&out, nil)))
+		lines := func() (all []map[string]any) {
+			for line := range strings.Lines(out.String()) {
+				m := make(map[string]any)
+				if err := json.Unmarshal([]byte(line), &m); err != nil {
+					t.Fatal(err)
+				}
+				delete(m, "time")
+				all = append(all, m)
+			}
+			out.Reset()
+			return all
+		}
+		for range 11 { // far more often than it is worth a line
+			tell(agent.Progress{Found: 1000})
+			time.Sleep(time.Second)
+		}
+		got := lines()
+		if len(got) != 2 {
+			t.Fatalf("%d lines in eleven seconds, want one every five: %v", len(got), got)
+		}
+		if _, ok := got[0]["seconds_left"]; ok || got[0]["of"] != 1000.0 || got[0]["done"] != 0.0 {
+			t.Errorf("while nothing answers: %v", got[0])
+		}
+		time.Sleep(9 * time.Second)
+		tell(agent.Progress{Found: 1000, Done: 300, Failed: 100})
+		want := map[string]any{
+			"level": "INFO", "msg": "pass goes on", "done": 400.0, "of": 1000.0, "failed": 100.0, "per_second": 20.0, "seconds_left": 30.0,
+		}
+		if got := lines(); len(got) != 1 || !maps.Equal(got[0], want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	})
 }

@@ -73,9 +73,9 @@ func refresh(cmd *cobra.Command, f refreshFlags, paths []string) error {
 	}
 	defer s.client.Close()
 	s.options.Force, s.options.DryRun, s.options.Wait = f.force, f.dryRun, f.wait
-	s.options.Progress = logProgress(log)
+	s.options.Progress, s.options.ProgressEvery = logProgress(log), logEvery
 	if bar != nil {
-		s.options.Progress = bar.show
+		s.options.Progress, s.options.ProgressEvery = bar.show, 0
 	}
 	a, err := s.start()
 	if err != nil {

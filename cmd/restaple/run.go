@@ -71,6 +71,7 @@ func (d *daemon) build() (*shift, error) {
 	if d.door == nil {
 		d.door = newDoor(log)
 	}
+	s.options.Progress, s.options.ProgressEvery = logProgress(log), logEvery // until it is ready
 	d.notifier.attach(&s.options)
 	d.door.attach(s)
 	next := &shift{system: s}
