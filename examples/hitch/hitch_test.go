@@ -72,8 +72,8 @@ func example(usual bool) stage.Example {
 		Ending:      stage.Window{Validity: 16 * time.Second, Age: 6 * time.Second},
 
 		Missing:      stage.None,
-		RevokedAtEnd: true, // hitch goes on with the good one
-		Gaps:         true, // now and then a handshake fails when hitch reloads
+		RevokedAtEnd: true,            // hitch goes on with the good one
+		Gap:          5 * time.Second, // now and then a handshake fails when hitch reloads
 	}
 }
 

@@ -54,9 +54,8 @@ type Example struct {
 	// it is stopped while one is renewed.
 	Restarts bool
 
-	// Gaps says that handshakes may fail for a moment while a certificate is
-	// renewed.
-	Gaps bool
+	// Gap is how long handshakes may fail while a certificate is renewed.
+	Gap time.Duration
 }
 
 // Prove shows that restaple keeps its promises with the server.
@@ -85,6 +84,13 @@ func (e Example) ProveRenewed(t *testing.T) {
 	e.on(t).renewed()
 }
 
+// ProveRenewedAlone shows that a server goes on with a renewed certificate
+// while restaple is not there.
+func (e Example) ProveRenewedAlone(t *testing.T) {
+	t.Parallel()
+	e.on(t).renewedAlone()
+}
+
 // ProveGone shows that what is withdrawn is no longer served.
 func (e Example) ProveGone(t *testing.T) {
 	t.Parallel()
@@ -102,6 +108,20 @@ func (e Example) ProveGone(t *testing.T) {
 func (e Example) ProveLate(t *testing.T) {
 	t.Parallel()
 	e.on(t).late()
+}
+
+// ProveRefreshed shows that a new staple is served.
+func (e Example) ProveRefreshed(t *testing.T) {
+	t.Parallel()
+	e.on(t).refreshed()
+}
+
+// ProveHealed shows that a server which starts with older staples than those on
+// disk gets these. Keep puts the staples that there are where the server will
+// find them whenever it starts.
+func (e Example) ProveHealed(t *testing.T, keep func(s *Stage)) {
+	t.Parallel()
+	e.on(t).healed(keep)
 }
 
 // on sets the stage.
@@ -253,8 +273,9 @@ func (p *play) staple(c Certificate) string {
 func (p *play) end(watches []*Watch) {
 	p.T.Helper()
 	for _, w := range watches {
-		if failures := w.End(); len(failures) > 0 && !p.Gaps && !p.Restarts {
-			p.T.Errorf("%d handshakes failed, the first: %v", len(failures), failures[0])
+		failures, gap := w.End(), w.Gap()
+		if len(failures) > 0 && !p.Restarts && (p.Gap == 0 || gap > p.Gap) {
+			p.T.Errorf("%d handshakes failed, for up to %v, the first: %v", len(failures), gap, failures[0])
 		}
 	}
 }

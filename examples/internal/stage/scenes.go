@@ -1,6 +1,10 @@
 package stage
 
-import "time"
+import (
+	"bytes"
+	"errors"
+	"time"
+)
 
 // late: the responder has not answered yet when the server starts.
 func (p *play) late() {
@@ -56,6 +60,18 @@ func (p *play) renewed() {
 	p.renew(1)
 	p.see(p.Missing, time.Time{})
 	p.end(watches)
+}
+
+// renewedAlone: nobody has taken the staple of the earlier certificate away.
+func (p *play) renewedAlone() {
+	p.begin(p.Short)
+	first := p.see(Good, time.Time{})
+	<-time.After(time.Until(first.Add(p.Short.Age + 3*time.Second))) // servers may compare times in seconds
+	p.deploy(p.Short)
+	p.reload(false)
+	p.see(p.Missing, time.Time{})
+	p.Refresh(0)
+	p.see(Good, first)
 }
 
 // renew does what a deploy hook does. The code is what `restaple refresh` has
@@ -116,4 +132,38 @@ func (p *play) ended() {
 	p.end(watches)
 	p.restart()
 	p.see(p.Missing, time.Time{})
+}
+
+// healed: the server starts, and starts again, with older staples than those on
+// disk. Nothing is due, and the responder is down: it can have the newest ones
+// from the agent's comparison only.
+func (p *play) healed(keep func(s *Stage)) {
+	p.prepare(Window{Validity: 2000 * time.Second, Age: 500 * time.Second})
+	p.Refresh(0, "--hook", "true")
+	keep(p.Stage)
+	older := make([][]byte, len(p.Certificates))
+	for i, c := range p.Certificates {
+		older[i] = p.onDisk(p.staple(c))
+	}
+	p.until("there are newer staples", func() error {
+		p.Refresh(0, "--force", "--hook", "true")
+		for i, c := range p.Certificates {
+			if bytes.Equal(older[i], p.onDisk(p.staple(c))) {
+				return errors.New("the responder has no newer one yet")
+			}
+		}
+		return nil
+	})
+	p.Down()
+	p.serve()
+	for i := range p.Certificates {
+		sight, err := p.client(i).Look()
+		if err != nil || !bytes.Equal(sight.Staple, older[i]) {
+			p.T.Fatalf("got %v, %v, want the older staple: nothing is tested", sight, err)
+		}
+	}
+	p.Agent()
+	p.see(Good, time.Time{}) // and what is on disk
+	p.restart()
+	p.see(Good, time.Time{})
 }

@@ -20,6 +20,8 @@ type Watch struct {
 	mu       sync.Mutex
 	sights   []Sight // each as long as it lasted is one
 	failures []error
+	gap      time.Duration // the longest time in which all handshakes failed
+	since    time.Time     // all have failed since then; zero: the last did not
 }
 
 // Watch begins to watch a server.
@@ -45,13 +47,19 @@ func (w *Watch) run() {
 }
 
 func (w *Watch) look() {
+	begun := time.Now()
 	sight, err := w.client.Look()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err != nil {
 		w.failures = append(w.failures, err)
+		if w.since.IsZero() {
+			w.since = begun
+		}
+		w.gap = max(w.gap, begun.Sub(w.since))
 		return
 	}
+	w.since = time.Time{}
 	if n := len(w.sights); n > 0 {
 		last := w.sights[n-1]
 		if last.Leaf.Equal(sight.Leaf) && bytes.Equal(last.Staple, sight.Staple) && last.Kind == sight.Kind {
@@ -84,3 +92,6 @@ func (w *Watch) End() (failures []error) {
 	}
 	return w.failures
 }
+
+// Gap is the longest time in which all handshakes of an ended watch failed.
+func (w *Watch) Gap() time.Duration { return w.gap }
