@@ -22,7 +22,9 @@ func TestJava(t *testing.T) {
 		}},
 		Configure: func(s *stage.Stage, address, listen string) {
 			s.Install("Server.java", "/etc/site/Server.java")
-			s.Install("server.args", "/etc/site/server.args", desk.Listen, listen, "cacheLifetime=300", "cacheLifetime=1")
+			// A JVM's first request takes its time when several start at once.
+			s.Install("server.args", "/etc/site/server.args", desk.Listen, listen,
+				"cacheLifetime=300", "cacheLifetime=1", "responseTimeout=2000", "responseTimeout=20000")
 			s.Write("/etc/site/address", []byte(address), 0o644)
 			s.InstallRestaple(desk.Listen, listen)
 		},

@@ -203,7 +203,7 @@ func (p *play) watch() (end func()) {
 }
 
 // patience is how long to wait for what has to come.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // until waits until a condition holds on what others do.
 func (p *play) until(what string, ok func() error) {
