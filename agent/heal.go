@@ -43,6 +43,8 @@ const (
 	// healAnyway is how often a server is compared although it is the same
 	// process: somebody else may have told it something.
 	healAnyway = 10 * time.Minute
+	// lookedPause is between two questions whether the first look is over.
+	lookedPause = time.Second
 	// absentFor is how long a server that is expected may be away, while it
 	// starts or restarts, before that is said.
 	absentFor = time.Minute
@@ -56,6 +58,7 @@ func (a *Agent) heal(ctx context.Context, h Held) error {
 	gone := absence{held: h, log: log}
 	for {
 		id, err := h.Holder.Identity(ctx)
+		pause := healEvery
 		gone.note(err)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
@@ -65,6 +68,8 @@ func (a *Agent) heal(ctx context.Context, h Held) error {
 		case id != known || time.Since(healed) >= healAnyway:
 			if err = a.healOnce(ctx, h); err == nil {
 				known, healed = id, time.Now()
+			} else if errors.Is(err, errNotLooked) {
+				err, pause = nil, lookedPause
 			}
 		}
 		switch {
@@ -79,7 +84,7 @@ func (a *Agent) heal(ctx context.Context, h Held) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(healEvery):
+		case <-time.After(pause):
 		}
 	}
 }
@@ -116,11 +121,19 @@ func sayAbsent(log *slog.Logger, err error) {
 	log.Warn("server is not there to be told of staples: it reads their files if it starts later", "err", err)
 }
 
+// errNotLooked says that it is not known yet what is on disk.
+var errNotLooked = errors.New("the certificates have not been looked at yet")
+
 // healOnce compares the server with the disk. A comparison of everything may
 // take as long as a delivery of everything: one that is cut off begins anew.
 func (a *Agent) healOnce(ctx context.Context, h Held) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, h.Queue.Timeout(), fmt.Errorf("it took longer than %v", h.Queue.Timeout()))
 	defer cancel()
+	looked := false
+	a.onLoop(ctx, func() { looked = a.scanned && a.lookings == 0 })
+	if !looked {
+		return errNotLooked
+	}
 	pushed, err := h.Holder.Reconcile(ctx, a.Placed(ctx, h.Queue))
 	if pushed > 0 {
 		a.log.Info("server had other staples than those on disk", "hook", h.Queue.Name(), "changes", pushed)

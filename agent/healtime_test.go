@@ -62,7 +62,7 @@ func healing(t *testing.T, d *distant, timeout time.Duration, expected bool) (*h
 	}
 	ended := make(chan struct{})
 	close(ended)
-	a := &Agent{log: log, ended: ended}
+	a := &Agent{log: log, ended: ended, scanned: true}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- a.heal(ctx, Held{Queue: q, Holder: d, Expected: expected}) }()

@@ -1,6 +1,8 @@
 package haproxy
 
 import (
+	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -39,6 +41,33 @@ func example(differences ...string) stage.Example {
 }
 
 func TestHAProxyRuntimeAPI(t *testing.T) { example().Prove(t) }
+
+// TestHAProxyHoldsTheNewestAfterARestart has an HAProxy with its own copies of the
+// certificates and of their first staples, so that whatever else it was told is
+// lost whenever it starts.
+func TestHAProxyHoldsTheNewestAfterARestart(t *testing.T) {
+	e := example()
+	own := func(path string) string { return strings.Replace(path, "/etc/haproxy/certs/", "/srv/haproxy/", 1) }
+	e.Configure = func(s *stage.Stage, address string) {
+		s.Install("haproxy.cfg", "/etc/haproxy/haproxy.cfg", "bind :443", "bind "+address, "/etc/haproxy/certs/", own("/etc/haproxy/certs/"))
+		s.InstallRestaple()
+		s.Dir("/run/haproxy")
+	}
+	e.Deploy = func(s *stage.Stage, c stage.Certificate, issued *lab.Issued) {
+		s.Put(c, issued)
+		c.Chain = own(c.Chain)
+		s.Put(c, issued)
+	}
+	e.ProveHealed(t, func(s *stage.Stage) {
+		for _, c := range e.Certificates {
+			staple, err := os.ReadFile(s.Path(c.Chain + ".ocsp"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Write(own(c.Chain)+".ocsp", staple, 0o644)
+		}
+	})
+}
 
 // TestHAProxyRuntimeAPIWithReserve has an empty file beside each certificate
 // when HAProxy starts without staples.
