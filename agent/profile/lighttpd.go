@@ -1,5 +1,7 @@
 package profile
 
+import "time"
+
 // lighttpd (mod_openssl) takes any response that parses, reads it again by
 // mtime when less than 256 s are left, and drops it up to 128 s after
 // nextUpdate: it looks every 64 s and may miss one. It would serve the staple
@@ -12,6 +14,7 @@ func lighttpd() *Profile {
 		Template: DefaultTemplate,
 		SHA256:   true,
 		Withdraw: everywhere(Remove),
+		Lazy:     128 * time.Second, // two looks after it has begun to
 		Reload: &Reload{
 			Running: []string{pid},
 			// It restarts as the user that it has become, and ends if that one

@@ -53,6 +53,10 @@ type Profile struct {
 	// hooks are configured; nil if it needs nobody to tell it.
 	Reload *Reload
 
+	// Lazy is how long before the end of its staple the server has read a
+	// newer one without being told; 0: it is told, or sees it at once.
+	Lazy time.Duration
+
 	// OnePerBlock says that RSA and ECDSA certificates of one name cannot
 	// have a staple each in the same server block.
 	OnePerBlock bool

@@ -26,6 +26,10 @@ type Comparison struct {
 	// Accepts says why the server takes no such staple, or nil if it does:
 	// HAProxy, for one, stops serving five minutes early. May be nil.
 	Accepts func(s *staple.Staple, now time.Time) error
+
+	// Lazy is how long before the end of what it serves the server has read
+	// what is newer on disk, by itself; 0: it is told.
+	Lazy time.Duration
 }
 
 // Compare says whether what is served is a good staple for the presented
@@ -117,6 +121,9 @@ func (c *Comparison) beside(f Finding) Finding {
 		return f.because(NotOnDisk, "the server serves a good staple until %s, and on disk is only the placeholder", until)
 	case err != nil:
 		return f.because(NotOnDisk, "the server serves a good staple until %s, and what is on disk is none: %v", until, err)
+	case onDisk.NewerThan(f.Staple) && c.Lazy > 0 && c.Now.Before(f.Staple.Expires.Add(-c.Lazy)):
+		f.Same = true
+		return f.because(OlderForNow, "a good staple until %s; the server reads that of %s before then", until, stamp(onDisk.ThisUpdate))
 	case onDisk.NewerThan(f.Staple):
 		return f.because(OlderServed, "the server serves the staple of %s, on disk is that of %s: it has not read the file since",
 			stamp(f.Staple.ThisUpdate), stamp(onDisk.ThisUpdate))

@@ -48,6 +48,10 @@ func TestWhatIsServedBesideWhatIsOnDisk(t *testing.T) {
 		{name: "the placeholder, and a good one on disk", served: staple.Placeholder(), disk: string(today), want: Placeholder},
 		{name: "the placeholder, as on disk", served: staple.Placeholder(), disk: string(staple.Placeholder()), want: Placeholder, same: true},
 		{name: "yesterday's", served: yesterday, disk: string(today), want: OlderServed},
+		{name: "yesterday's, of a server that is in no hurry", served: yesterday, disk: string(today), want: OlderForNow, same: true,
+			change: func(c *Comparison) { c.Lazy = time.Minute }},
+		{name: "yesterday's, of a server that is late", served: yesterday, disk: string(today), want: OlderServed,
+			change: func(c *Comparison) { c.Lazy = 10000 * time.Hour }},
 		{name: "tomorrow's", served: today, disk: string(yesterday), want: NewerServed},
 		{name: "another of the same time", served: today, disk: string(twin), want: OtherServed},
 		{name: "good, and none on disk", served: today, want: NotOnDisk},
@@ -82,7 +86,7 @@ func TestWhatIsServedBesideWhatIsOnDisk(t *testing.T) {
 			if got.Result != row.want || got.Reason != row.reason || got.Same != row.same || got.Detail == "" {
 				t.Errorf("got %s %q, same %v (%s), want %s %q, same %v", got.Result, got.Reason, got.Same, got.Detail, row.want, row.reason, row.same)
 			}
-			if ok := row.want == Proven || row.want == Valid; got.OK() != ok || ok && got.Staple == nil {
+			if ok := row.want == Proven || row.want == Valid || row.want == OlderForNow; got.OK() != ok || ok && got.Staple == nil {
 				t.Errorf("OK %v, staple %v", got.OK(), got.Staple)
 			}
 			if says := row.want == Revoked || row.want == Unknown; says && got.Staple == nil {

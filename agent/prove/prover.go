@@ -38,8 +38,9 @@ type Expected struct {
 	// meanwhile, and from several goroutines.
 	Read func() ([]byte, error)
 
-	// Accepts is that of Comparison. May be nil.
+	// Accepts and Lazy are those of Comparison. Accepts may be nil.
 	Accepts func(s *staple.Staple, now time.Time) error
+	Lazy    time.Duration
 }
 
 // Prove looks at each address until it serves what is on disk, and says for
@@ -97,7 +98,7 @@ func (p *Prover) look(ctx context.Context, a Address, expect func(leaf *chain.Le
 	}
 	f = Compare(Comparison{
 		Chain: served.Chain, Served: served.Staple, Now: time.Now(), Verify: e.Verify,
-		HasDisk: true, Disk: disk, Accepts: e.Accepts,
+		HasDisk: true, Disk: disk, Accepts: e.Accepts, Lazy: e.Lazy,
 	})
 	f.Address, f.Leaf = a, served.Chain.Leaf
 	return f

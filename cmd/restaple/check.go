@@ -136,7 +136,7 @@ func look(ctx context.Context, o prove.Options, find finder) (*checked, error) {
 	c := prove.Comparison{Chain: served.Chain, Served: served.Staple, Now: time.Now(), Verify: o.Verify}
 	file := choose(files, served.Staple)
 	if file != nil {
-		c.HasDisk, c.Disk, c.Accepts = true, file.content, file.accepts
+		c.HasDisk, c.Disk, c.Accepts, c.Lazy = true, file.content, file.accepts, file.lazy
 		if served.Chain.Issuer == nil {
 			served.Chain.Issuer = file.issuer
 		}

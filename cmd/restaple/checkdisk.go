@@ -25,6 +25,7 @@ type stapleFile struct {
 	issuer      *chain.Issuer
 	responders  []string
 	accepts     func(s *staple.Staple, now time.Time) error
+	lazy        time.Duration
 }
 
 // finder finds the staple files of a leaf: none if nothing is known about the
@@ -96,7 +97,7 @@ func (s *system) filesOf(ctx context.Context, leaf *chain.Leaf) ([]stapleFile, e
 		if err != nil {
 			return nil, err
 		}
-		file.certificate, file.responders, file.accepts = c.Path, c.Responders, p.Accept
+		file.certificate, file.responders, file.accepts, file.lazy = c.Path, c.Responders, p.Accept, p.Lazy
 		if on, err := chain.NewLoader(chain.LoaderOptions{IssuerDirs: s.issuerDirs()}).Load(c.Path); err == nil {
 			file.issuer = on.Issuer
 		}

@@ -140,7 +140,7 @@ type play struct {
 }
 
 // patience is how long to wait for what has to come.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // begin brings everything to where a machine is after it has booted: restaple
 // has made its first pass, and the server runs.
