@@ -174,7 +174,6 @@ func (a *Agent) onStatement(s *subject, r answer, e *staple.Error, now time.Time
 			a.announce(s, e.Statement)
 		}
 		s.failure.Told = true
-		a.memory.dirty = true
 	} else {
 		s.attempts++
 	}

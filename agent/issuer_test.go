@@ -142,30 +142,26 @@ func TestOneDownloadServesAllLeavesOfAnIssuer(t *testing.T) {
 	}
 }
 
-func TestLeafThatAnotherHasSignedDoesNotStandInTheWay(t *testing.T) {
+func TestLeavesThatAnotherHasSignedDoNotStandInTheWay(t *testing.T) {
 	w := newWorld(t)
-	url, count := hands(t, w.pki.Intermediate.Certificate.Raw)
+	url, _ := hands(t, w.pki.Intermediate.Certificate.Raw)
 	stranger := w.another(t)
-	odd, err := stranger.pki.Intermediate.Issue(lab.IssueOptions{Names: []string{"odd.example.test"}, CAIssuers: []string{url}})
-	if err != nil {
-		t.Fatal(err)
+	for i := range 20 { // one of them comes first, most likely
+		odd, err := stranger.pki.Intermediate.Issue(lab.IssueOptions{Names: []string{"odd.example.test"}, CAIssuers: []string{url}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.write(fmt.Sprintf("odd%d.pem", i), odd.CertPEM())
 	}
-	w.write("0odd.pem", odd.CertPEM())
-	for i := range 20 {
-		name := fmt.Sprintf("c%d.pem", i)
-		w.write(name, w.issue(name, lab.IssueOptions{CAIssuers: []string{url}}).CertPEM())
-	}
+	w.write("site.pem", w.issue("site.pem", lab.IssueOptions{CAIssuers: []string{url}}).CertPEM())
 	for name, c := range w.once("generic") {
-		want := agent.Fresh
-		if name == "0odd.pem" {
-			want = agent.NoIssuer
+		want := agent.NoIssuer
+		if name == "site.pem" {
+			want = agent.Fresh
 		}
 		if c.State != want {
 			t.Errorf("%s: state %q (%s), want %q", name, c.State, c.Error, want)
 		}
-	}
-	if count() > 2 {
-		t.Errorf("fetched %d times, want once for the odd one and once for the others", count())
 	}
 }
 

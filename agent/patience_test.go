@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -143,6 +145,40 @@ func TestReturnOfWhoHasTheIssuersIsHeardOf(t *testing.T) {
 		b.pass(10 * time.Hour)
 		back.Store(true)
 		b.firstBack("a.example", 20)
+	})
+}
+
+func TestIssuerThatJustCameIsLookedForFirst(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		o := lab.IssueOptions{Responders: []string{a0}, CAIssuers: []string{"http://ca.example/"}}
+		b.issueLeaf("one.pem", o)
+		b.behave("a.example", b.good(time.Hour, 0))
+		var fetched atomic.Int64
+		b.fetch = func(context.Context, string) ([]byte, error) {
+			fetched.Add(1)
+			return b.pki.Intermediate.Certificate.Raw, nil
+		}
+		b.run(nil)
+		b.pass(time.Second)
+		kept, err := filepath.Glob(filepath.Join(b.state, "issuers", "*.pem"))
+		if err != nil || len(kept) != 1 || fetched.Load() != 1 {
+			t.Fatalf("kept %v, %v after %d downloads", kept, err, fetched.Load())
+		}
+		if err := os.Remove(kept[0]); err != nil {
+			t.Fatal(err)
+		}
+		b.issueLeaf("two.pem", o)
+		if err := b.agent.Rescan(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		b.pass(10 * time.Second)
+		if fetched.Load() != 1 {
+			t.Errorf("fetched %d times within seconds", fetched.Load())
+		}
+		b.pass(2 * time.Minute)
+		if got := b.states(); got[Fresh] != 2 || fetched.Load() != 2 {
+			t.Errorf("states: %v after %d downloads", got, fetched.Load())
+		}
 	})
 }
 
