@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -36,10 +37,39 @@ import (
 // fleet is a directory with many certificates of one CA and its responder.
 type fleet struct {
 	dir, state string
+	delay      time.Duration // of the responder
 	client     *responder.Client
 	responder  *lab.Responder
 	issuer     *lab.CA
 	key        crypto.Signer
+
+	mu      sync.Mutex
+	asking  int         // requests at the responder
+	most    int         // of them so far
+	arrived []time.Time // requests, since they were last taken
+}
+
+// ServeHTTP counts what comes to the responder.
+func (f *fleet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	f.asking++
+	f.most = max(f.most, f.asking)
+	f.arrived = append(f.arrived, time.Now())
+	f.mu.Unlock()
+	time.Sleep(f.delay) // the way to a responder in another city
+	f.responder.ServeHTTP(w, r)
+	f.mu.Lock()
+	f.asking--
+	f.mu.Unlock()
+}
+
+// requests returns when requests came since it was last called, and how many
+// there ever were at once.
+func (f *fleet) requests() (arrived []time.Time, most int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	arrived, f.arrived = f.arrived, nil
+	return arrived, f.most
 }
 
 func newFleet(b testing.TB, n int, delay time.Duration) *fleet {
@@ -52,38 +82,42 @@ func newFleet(b testing.TB, n int, delay time.Duration) *fleet {
 	if err != nil {
 		b.Fatal(err)
 	}
-	f := &fleet{dir: b.TempDir(), state: b.TempDir(), issuer: pki.Intermediate}
+	f := &fleet{dir: b.TempDir(), state: b.TempDir(), issuer: pki.Intermediate, delay: delay}
 	if f.responder, err = lab.NewResponder(lab.ResponderOptions{CA: pki.Intermediate, Validity: 24 * time.Hour, Step: time.Hour, Backdate: time.Minute}); err != nil {
 		b.Fatal(err)
 	}
-	var h http.Handler = f.responder
-	if delay > 0 {
-		h = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			time.Sleep(delay) // the way to a responder in another city
-			f.responder.ServeHTTP(w, r)
-		})
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- lab.Serve(ctx, l, h) }()
+	go func() { ended <- lab.Serve(ctx, l, f) }()
 	b.Cleanup(func() { cancel(); <-ended })
 	if f.key, err = lab.NewKey("ecdsa"); err != nil {
 		b.Fatal(err)
 	}
-	for i := range n {
-		issued, err := pki.Intermediate.Issue(lab.IssueOptions{Names: []string{fmt.Sprintf("c%d.example.test", i)}, Key: f.key})
-		if err != nil {
-			b.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(f.dir, fmt.Sprintf("c%06d.pem", i)), issued.ChainPEM(), 0o644); err != nil {
-			b.Fatal(err)
-		}
-	}
+	f.issue(b, n)
 	f.client = responder.New(responder.Options{
 		Guard: responder.NewGuard(responder.GuardOptions{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}),
 	})
 	b.Cleanup(f.client.Close)
 	return f
+}
+
+// issue writes n certificates, over those that are there.
+func (f *fleet) issue(b testing.TB, n int) {
+	b.Helper()
+	for i := range n {
+		issued, err := f.issuer.Issue(lab.IssueOptions{Names: []string{fmt.Sprintf("c%d.example.test", i)}, Key: f.key})
+		if err != nil {
+			b.Fatal(err)
+		}
+		path := filepath.Join(f.dir, fmt.Sprintf("c%06d.pem", i))
+		temp := filepath.Join(f.dir, ".new")
+		if err := os.WriteFile(temp, issued.ChainPEM(), 0o644); err != nil {
+			b.Fatal(err)
+		}
+		if err := os.Rename(temp, path); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 // pass is what `restaple refresh` does.
@@ -112,6 +146,23 @@ func (f *fleet) pass(b testing.TB, n int) time.Duration {
 		}
 	}
 	return took
+}
+
+// stamps returns those of all files in the directory, and of the directory
+// itself, which says whether any came or went.
+func (f *fleet) stamps(b testing.TB) map[string]watcher.Stamp {
+	b.Helper()
+	paths, err := filepath.Glob(filepath.Join(f.dir, "*"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	out := make(map[string]watcher.Stamp)
+	for _, path := range append(paths, f.dir) {
+		if out[path], err = watcher.StampOf(path); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return out
 }
 
 // clean removes all staples.
@@ -277,7 +328,7 @@ func BenchmarkWarm(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			f := newFleet(b, n, 0)
 			f.pass(b, n)
-			asked := f.responder.Received()
+			asked, before := f.responder.Received(), f.stamps(b)
 			var ours, limit time.Duration
 			for b.Loop() {
 				limit += f.bare().warm(b)
@@ -285,6 +336,9 @@ func BenchmarkWarm(b *testing.B) {
 			}
 			if f.responder.Received() != asked {
 				b.Fatal("a fresh staple was asked for")
+			}
+			if !maps.Equal(before, f.stamps(b)) {
+				b.Fatal("a file was written although every staple was fresh")
 			}
 			report(b, n, ours, limit)
 		})

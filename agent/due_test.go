@@ -1,0 +1,125 @@
+package agent_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/restaple/restaple/agent"
+	"github.com/restaple/restaple/agent/profile"
+	"github.com/restaple/restaple/watcher"
+	"github.com/restaple/restaple/watcher/chain"
+)
+
+// vouch puts a staple beside every certificate that is valid for window since
+// a time.
+func (f *fleet) vouch(b testing.TB, since time.Time, window time.Duration) {
+	b.Helper()
+	certs, err := filepath.Glob(filepath.Join(f.dir, "*.pem"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, path := range certs {
+		leaf, err := chain.LeafCertificate(path)
+		if err != nil {
+			b.Fatal(err)
+		}
+		der, err := f.issuer.Vouch(leaf, since, since.Add(window)).Encode()
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := os.WriteFile(path+".ocsp", der, 0o644); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// laneLimit is how many requests are in flight at one responder by default.
+const laneLimit = 32
+
+// fallDue has n staples of one CA fall due: all at once, or as they do when all
+// were fetched in the same moment. It checks that the responder never sees more
+// than the limit, each certificate once, and requests spread as the jitter is.
+func fallDue(b testing.TB, n int, window time.Duration, overdue bool) {
+	b.Helper()
+	f := newFleet(b, n, 20*time.Millisecond)
+	jitter := window / 10
+	since := time.Now().Add(-window / 2)
+	if !overdue {
+		since = time.Now().Add(3*time.Second + jitter - window/2) // first the agent has to read them
+	}
+	f.vouch(b, since.Truncate(time.Second), window)
+	p, err := profile.ByName("generic")
+	if err != nil {
+		b.Fatal(err)
+	}
+	a, err := agent.New(agent.Options{
+		Groups: []agent.Group{{Sources: []watcher.Source{{Path: f.dir}}, Profile: p, UID: -1, GID: -1}},
+		Client: f.client, StateDir: f.state, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	stop := start(b, a)
+	var arrived []time.Time
+	most := 0
+	for deadline := time.Now().Add(2 * time.Minute); len(arrived) < n; time.Sleep(10 * time.Millisecond) {
+		var more []time.Time
+		more, most = f.requests()
+		if arrived = append(arrived, more...); time.Now().After(deadline) {
+			b.Fatalf("%d of %d were asked about", len(arrived), n)
+		}
+	}
+	stop()
+	if more, _ := f.requests(); len(arrived)+len(more) > n {
+		b.Errorf("%d requests about %d certificates", len(arrived)+len(more), n)
+	}
+	if most > laneLimit {
+		b.Errorf("%d requests in flight, want at most %d", most, laneLimit)
+	}
+	slices.SortFunc(arrived, time.Time.Compare)
+	// Four fifths of what is evenly spread lie between the first and the last
+	// tenth; a machine that is busy makes it longer, never shorter.
+	if spread := arrived[n-1-n/10].Sub(arrived[n/10]); !overdue && spread < jitter*6/10 {
+		b.Errorf("four fifths of the requests within %v, want them spread over the jitter of %v", spread, jitter)
+	}
+}
+
+// start runs an agent until stop is called.
+func start(b testing.TB, a *agent.Agent) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	return func() {
+		cancel()
+		if err := <-ended; err != nil {
+			b.Errorf("Run: %v", err)
+		}
+	}
+}
+
+func TestManyDueAtOnceAreAskedWithinTheLimitAndSpread(t *testing.T) {
+	for name, overdue := range map[string]bool{"overdue": true, "fetched in one moment": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			fallDue(t, 500, 40*time.Second, overdue)
+		})
+	}
+}
+
+// BenchmarkDue is the same with ten thousand, which takes half a minute: it
+// measures nothing and fails if a limit does not hold.
+func BenchmarkDue(b *testing.B) {
+	for _, overdue := range []bool{true, false} {
+		b.Run(fmt.Sprintf("overdue=%v", overdue), func(b *testing.B) {
+			for b.Loop() {
+				fallDue(b, 10000, 200*time.Second, overdue)
+			}
+		})
+	}
+}
