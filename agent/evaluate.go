@@ -104,7 +104,9 @@ func (a *Agent) askAt(s *subject, now time.Time) time.Time {
 	default:
 		at = refreshAt(worst, key, a.o.Schedule)
 		if s.quiet || at.Before(s.askedAt) { // what came was as old as that
-			if again := s.askedAt.Add(schedule.NotNewerIn(worst.this, worst.ends, s.askedAt)); again.After(at) {
+			in := schedule.NotNewerIn(worst.this, worst.ends, s.askedAt)
+			in = schedule.SoonerIn(in, worst.this, worst.ends, s.fresh, s.askedAt, key)
+			if again := s.askedAt.Add(in); again.After(at) {
 				at = again
 			}
 		}

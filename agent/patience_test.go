@@ -268,3 +268,27 @@ func (b *bubble) issueLeaf(name string, o lab.IssueOptions) {
 	b.issueSince(name, time.Now().Add(-time.Hour), o)
 	b.leafOnly = false
 }
+
+func TestNothingNewerIsAskedForAgainWhenCachesLetGoOfIt(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		const day = 24 * time.Hour
+		r, err := lab.NewResponder(lab.ResponderOptions{CA: b.pki.Intermediate, Validity: 7 * day, Step: 6 * day})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.issue("site.pem", a0)
+		b.behave("a.example", func(ctx context.Context, q responder.Query) (*responder.Answer, error) {
+			a, err := ask(r, q)
+			a.FreshUntil = time.Now().Add(2 * time.Hour)
+			return a, err
+		})
+		b.run(nil)
+		for b.requests() < 2 {
+			b.pass(time.Hour)
+		}
+		b.pass(30 * time.Hour)
+		if got := b.requests(); got < 11 || got > 17 {
+			t.Errorf("%d requests in 30 hours, want one in two to three", got-2)
+		}
+	})
+}

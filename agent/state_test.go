@@ -174,6 +174,14 @@ func TestWhenToAsk(t *testing.T) {
 		{name: "staple lost after a good answer: soon", change: func(x *target) { x.disk = disk{}; x.sub.askedAt = noon }, from: noon, to: noon.Add(2 * time.Second)},
 		{name: "failed once without a staple: in a minute", change: func(x *target) { x.disk = disk{}; x.sub.attempts, x.sub.askedAt = 1, noon }, from: noon.Add(48 * time.Second), to: noon.Add(time.Minute)},
 		{name: "nothing newer: not at once", change: func(x *target) { x.sub.quiet, x.sub.askedAt = true, half }, from: half.Add(15 * time.Minute), to: half.Add(time.Hour)},
+		{name: "nothing newer, and caches keep it for longer", change: func(x *target) {
+			x.sub.quiet, x.sub.askedAt, x.sub.fresh = true, half, half.Add(24*time.Hour)
+		}, from: half.Add(15 * time.Minute), to: half.Add(time.Hour)},
+		{name: "nothing newer, and caches let go of it soon", change: func(x *target) {
+			x.disk.this, x.disk.ends = half.Add(-84*time.Hour), half.Add(84*time.Hour)
+			x.sub.quiet, x.sub.askedAt, x.sub.fresh = true, half, half.Add(2*time.Hour)
+			x.sub.chain.Leaf.NotAfter = half.Add(999 * time.Hour)
+		}, from: half.Add(2 * time.Hour), to: half.Add(160 * time.Minute)},
 		{name: "no nextUpdate: hourly", change: func(x *target) { x.disk.next, x.disk.ends = time.Time{}, x.disk.this.Add(24*time.Hour) }, from: noon, to: noon},
 		{name: "revoked: seldom", change: func(x *target) { x.sub.message, x.sub.askedAt = staple.Revoked, noon }, from: noon.Add(15 * time.Minute), to: noon.Add(2 * time.Hour)},
 		{name: "responder wants to be left alone", change: func(x *target) {

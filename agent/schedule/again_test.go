@@ -120,3 +120,30 @@ func TestRequestsUntilTheEndStayFew(t *testing.T) {
 		}
 	}
 }
+
+func TestCachesThatLetGoBringTheNextRequestForward(t *testing.T) {
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for name, row := range map[string]struct {
+		window, fresh time.Duration // fresh: from now on; 0: unsaid
+		from, to      time.Duration
+	}{
+		"unsaid":                            {window: 7 * day, from: 504 * time.Minute, to: 504 * time.Minute},
+		"in two hours":                      {window: 7 * day, fresh: 2 * time.Hour, from: 2 * time.Hour, to: 159 * time.Minute},
+		"at once":                           {window: 7 * day, fresh: time.Second, from: time.Hour, to: 105 * time.Minute},
+		"long ago":                          {window: 7 * day, fresh: -time.Hour, from: time.Hour, to: 105 * time.Minute},
+		"later than we would have asked":    {window: 7 * day, fresh: 3 * day, from: 504 * time.Minute, to: 504 * time.Minute},
+		"in a minute, and the window short": {window: 4 * time.Hour, fresh: time.Minute, from: 30 * time.Minute, to: 30 * time.Minute},
+	} {
+		this, ends := at.Add(-row.window/2), at.Add(row.window/2)
+		fresh := time.Time{}
+		if row.fresh != 0 {
+			fresh = at.Add(row.fresh)
+		}
+		for _, key := range []uint64{0, 1 << 63, 1<<64 - 1} {
+			got := SoonerIn(NotNewerIn(this, ends, at), this, ends, fresh, at, key)
+			if got < row.from || got > row.to {
+				t.Errorf("%s: got %v, want %v to %v", name, got, row.from, row.to)
+			}
+		}
+	}
+}
