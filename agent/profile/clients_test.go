@@ -23,11 +23,16 @@ func requireProgram(t *testing.T, name string) string {
 	if path = filepath.Join("/usr/sbin", name); exists(path) {
 		return path
 	}
-	if slices.Contains(strings.Split(os.Getenv("RESTAPLE_TEST_REQUIRE"), ","), name) {
+	if required(name) {
 		t.Fatalf("%s is not installed, and RESTAPLE_TEST_REQUIRE names it", name)
 	}
 	t.Skipf("%s is not installed", name)
 	return ""
+}
+
+// required reports whether RESTAPLE_TEST_REQUIRE names the program.
+func required(name string) bool {
+	return slices.Contains(strings.Split(os.Getenv("RESTAPLE_TEST_REQUIRE"), ","), name)
 }
 
 func exists(path string) bool {

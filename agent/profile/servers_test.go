@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/restaple/restaple/agent/prove"
+	"github.com/restaple/restaple/agent/staple"
 )
 
 // serverUnderTest is how a real server is started with a staple file.
@@ -106,10 +107,13 @@ acl_smtp_connect = accept
 }
 
 // giveTo lets a server that gives up root write into a directory.
-func giveTo(t *testing.T, name, dir string) {
+func giveTo(t *testing.T, program, name, dir string) {
 	t.Helper()
 	owner, err := user.Lookup(name)
 	if err != nil || os.Geteuid() != 0 {
+		if required(program) {
+			t.Fatalf("RESTAPLE_TEST_REQUIRE names %s, which needs root and the user %s: %v", program, name, err)
+		}
 		t.Skipf("needs root and the user %s: %v", name, err)
 	}
 	uid, err := strconv.Atoi(owner.Uid)
@@ -177,7 +181,7 @@ func startWith(t *testing.T, program string, server serverUnderTest, s sample) (
 		}
 	}
 	if server.user != "" {
-		giveTo(t, server.user, dir)
+		giveTo(t, server.program, server.user, dir)
 	}
 	ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
 	defer stop()
@@ -239,4 +243,36 @@ func freePort(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return port
+}
+
+// TestWhatIsRefusedIsWhatIsForeseen holds what is kept from a server beside
+// what the server would do with it.
+func TestWhatIsRefusedIsWhatIsForeseen(t *testing.T) {
+	now := time.Now().Truncate(time.Second)
+	verified := make(map[Trait]bool)
+	for _, s := range samples(t, newPKI(t), now) {
+		statement, err := staple.Verify(s.der, s.chain(t), now, staple.Options{})
+		if e, ok := errors.AsType[*staple.Error](err); ok {
+			statement = e.Statement
+		}
+		if statement == nil {
+			continue // it is placed for nobody
+		}
+		verified[s.trait] = true
+		for _, r := range servers() {
+			p, err := ByName(r.Name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			does := r.Foresee(TraitsOf(s.der, s.chain(t), now))
+			if err := p.Accept(statement, now); (err == nil) != (does.Does == Serves) {
+				t.Errorf("%s, %s: refused for %v, and it %s (%s)", r.Name, s.trait, err, does.Does, does.Detail)
+			}
+		}
+	}
+	for _, trait := range []Trait{over10K, over16K, multi, sha256ID, noNextUpdate, endingSoon, saysRevoked, saysUnknown, old, good} {
+		if !verified[trait] {
+			t.Errorf("%s: no sample that verifies", trait)
+		}
+	}
 }

@@ -33,6 +33,18 @@ func (s *Stage) judge(c Client, staple string, leaf *x509.Certificate) {
 		"-CAfile", s.Path(root), "-issuer", s.Path(issuer), "-cert", s.Path(cert))
 }
 
+// check has `restaple check` look at what is served and at the file.
+func (p *play) check() {
+	p.T.Helper()
+	args := []string{"check", "--config", p.Path(configPath), "--connect", p.address, "--servername", Name}
+	if p.SMTP {
+		args = append(args, "--starttls", "smtp")
+	}
+	if said, code := p.Run(p.binary(), args...); code != 0 {
+		p.T.Errorf("restaple %s: got exit code %d\n%s", strings.Join(args, " "), code, said)
+	}
+}
+
 // wants runs openssl, and fails if it says anything else.
 func (s *Stage) wants(want []string, args ...string) {
 	s.T.Helper()

@@ -3,6 +3,7 @@ package stage
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"time"
 )
 
@@ -26,6 +27,7 @@ func (p *play) refreshed() {
 	p.begin(p.Short)
 	watches := p.watch()
 	first := p.see(Good, time.Time{})
+	p.check()
 	held := p.hold()
 	p.Agent()
 	p.see(Good, first)
@@ -116,6 +118,12 @@ func (p *play) revoked() {
 		p.Revoke(issued)
 	}
 	p.Agent()
+	p.until("restaple status says revoked", func() error {
+		if said, _ := p.Run(p.binary(), "status", "--config", p.Path(configPath)); !strings.Contains(said, "revoked") {
+			return errors.New(said)
+		}
+		return nil
+	})
 	p.see(p.Missing, time.Time{})
 	p.end(watches)
 }
