@@ -67,6 +67,12 @@ server {
 }
 END
 install -D -m 0644 /payload/examples/systemd/60-restaple-reload-nginx.rules -t /etc/polkit-1/rules.d
+
+# As it is installed it has nothing to do, and says what to do about it.
+! systemctl start restaple.service
+journalctl --no-pager -u restaple.service | grep 'hint: name files or directories under certificates: in /etc/restaple/restaple.yaml'
+systemctl stop restaple.service
+
 config /payload/examples/systemd/nginx.yaml
 
 # nginx does not start without the file of its staple, which is there in time.
@@ -141,23 +147,29 @@ CERT_FULLCHAIN_PATH=/etc/nginx/tls/site.pem deployed /payload/examples/acme.sh/r
 LEGO_CERT_PATH=/etc/nginx/tls/site.pem deployed /payload/examples/lego/restaple
 deployed /payload/examples/dehydrated/restaple deploy_cert site.test k c /etc/nginx/tls/site.pem ch 1
 install -d -m 0700 /etc/letsencrypt /etc/letsencrypt/archive /etc/letsencrypt/live
-install -d /etc/letsencrypt/archive/site.test /etc/letsencrypt/live/site.test
-cp /etc/nginx/tls/site.pem /etc/letsencrypt/archive/site.test/fullchain1.pem
-ln -s ../../archive/site.test/fullchain1.pem /etc/letsencrypt/live/site.test/fullchain.pem
+restaple lab issue /lab other.test --out /tmp/other.pem >/dev/null
+for name in site other; do # whose files have the same name
+	install -d /etc/letsencrypt/{archive,live}/$name.test
+	cp /tmp/$name.pem /etc/letsencrypt/archive/$name.test/fullchain1.pem
+	ln -s ../../archive/$name.test/fullchain1.pem /etc/letsencrypt/live/$name.test/fullchain.pem
+done
 chmod 0755 /etc/letsencrypt
 chgrp restaple /etc/letsencrypt/live /etc/letsencrypt/archive
 chmod 0750 /etc/letsencrypt/live /etc/letsencrypt/archive
-sed -i 's#/etc/nginx/tls#/etc/letsencrypt/live/*/fullchain.pem#' /etc/restaple/restaple.yaml
-RENEWED_LINEAGE=/etc/letsencrypt/live/site.test /payload/examples/certbot/restaple
-test -s /var/lib/restaple/staples/fullchain.pem.ocsp
+sed -i 's#/etc/nginx/tls#/etc/letsencrypt/live/*/fullchain.pem#; s#{base}#{path}#' /etc/restaple/restaple.yaml
+for name in site.test other.test; do
+	RENEWED_LINEAGE=/etc/letsencrypt/live/$name /payload/examples/certbot/restaple
+	test -s /var/lib/restaple/staples/etc/letsencrypt/live/$name/fullchain.pem.ocsp
+	runuser -u nobody -- test -r /var/lib/restaple/staples/etc/letsencrypt/live/$name/fullchain.pem.ocsp # a server that has no rights any more
+done
+systemctl start restaple-refresh.service
 cp /tmp/good.yaml /etc/restaple/restaple.yaml
 
 # Without polkit: a file that is touched.
 rm /etc/polkit-1/rules.d/60-restaple-reload-nginx.rules
 cp /payload/examples/systemd/restaple-reload-nginx.* /etc/systemd/system
 sed -i 's#command: .*#command: [touch, /var/lib/restaple/reload-nginx]#' /etc/restaple/restaple.yaml
-systemctl daemon-reload
-systemctl start restaple-reload-nginx.path restaple.service
+grep '^    systemctl' /payload/examples/systemd/README.md | bash -ex # what it says to do
 until_ is_status '1 fresh, 0 failing'
 restaple lab revoke /lab site.test
 echo damaged >/var/lib/restaple/staples/site.pem.ocsp
@@ -179,6 +191,37 @@ until_ serves_none 443
 restaple lab good /lab site.test
 systemctl restart restaple.service
 until_ serves_good 443
+
+# As root, without any hook: restaple itself has nginx try its configuration and
+# reload. There is no /etc/haproxy/certs here.
+rm -r /etc/systemd/system/restaple.service.d
+test ! -e /etc/haproxy/certs
+install -D -m 0644 /payload/examples/systemd/restaple.service.d/as-root.conf -t /etc/systemd/system/restaple.service.d
+sed '/hooks:/d; /- name:/d; /command:/d' /tmp/good.yaml >/etc/restaple/restaple.yaml
+systemctl daemon-reload
+systemctl restart restaple.service
+until_ is_status '1 fresh, 0 failing'
+restaple lab revoke /lab site.test
+echo damaged >/var/lib/restaple/staples/site.pem.ocsp
+until_ serves_none 443
+restaple lab good /lab site.test
+systemctl restart restaple.service
+until_ serves_good 443
+rm -r /etc/systemd/system/restaple.service.d
+cp /tmp/good.yaml /etc/restaple/restaple.yaml
+systemctl daemon-reload
+systemctl restart restaple.service
+until_ is_status '1 fresh, 0 failing'
+
+# An upgrade restarts it. That the new version refuses the configuration is not
+# dpkg's affair.
+echo 'no_such_key: 1' >>/etc/restaple/restaple.yaml
+dpkg --install /payload/new.deb 2>&1 | tee /tmp/said
+grep 'does not start' /tmp/said
+dpkg --status restaple | grep '^Status: install ok installed$'
+cp /tmp/good.yaml /etc/restaple/restaple.yaml
+until_ is_status '1 fresh, 0 failing'
+dpkg --install /payload/restaple.deb
 
 # An upgrade restarts it; a removal ends it.
 old=$(pid)

@@ -2,7 +2,7 @@
 set -e
 
 if [ -d /run/systemd/system ]; then
-	systemctl daemon-reload
+	systemctl daemon-reload || true
 fi
 
 # Staples stay as long as there are any: a server that is told to read a file
