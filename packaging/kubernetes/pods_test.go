@@ -30,15 +30,16 @@ restaple=/payload/restaple
 # to it that is renamed over the old one, then the old directory goes.
 secret() {
 	local old new f
-	old=$(readlink /etc/tls/..data || true)
-	new=$(mktemp -d "/etc/tls/..$(date +%Y_%m_%d_%H_%M_%S).XXXXXXXXX")
-	chmod 0755 "$new"
+	old=$(readlink /secret/..data || true)
+	new=$(mktemp -d "/secret/..$(date +%Y_%m_%d_%H_%M_%S).XXXXXXXXX")
+	chgrp $USER_ID "$new"
+	chmod 2755 "$new"
 	install -m 0440 -g $USER_ID /new.pem "$new/tls.crt"
 	install -m 0440 -g $USER_ID /new.key "$new/tls.key"
-	ln -s "$(basename "$new")" /etc/tls/..data_tmp
-	mv -T /etc/tls/..data_tmp /etc/tls/..data
-	for f in tls.crt tls.key; do [ -L /etc/tls/$f ] || ln -s ..data/$f /etc/tls/$f; done
-	[ -z "$old" ] || rm -r "/etc/tls/$old"
+	ln -s "$(basename "$new")" /secret/..data_tmp
+	mv -T /secret/..data_tmp /secret/..data
+	for f in tls.crt tls.key; do [ -L /secret/$f ] || ln -s ..data/$f /secret/$f; done
+	[ -z "$old" ] || rm -r "/secret/$old"
 }
 issue() { $restaple lab issue /lab site.test --out /new.pem; }
 look() { openssl s_client -connect 127.0.0.1:8443 -servername site.test -status </dev/null 2>/dev/null; }
@@ -59,8 +60,14 @@ watch() {
 	done
 }
 rm -rf /var/lib/restaple # of the machine that this is a copy of
-mkdir -p /etc/tls /etc/restaple /run/staples /run/haproxy /var/lib/restaple
-chown $USER_ID:$USER_ID /run/staples /run/haproxy /var/lib/restaple
+mkdir -p /secret /etc/tls /etc/restaple /run/staples /run/haproxy /var/lib/restaple
+# Volumes with an fsGroup are root's, and that group and all others may write.
+for volume in /secret /run/staples /run/haproxy /var/lib/restaple; do
+	chgrp $USER_ID $volume
+	chmod 2777 $volume
+done
+mount --bind /secret /etc/tls
+mount -o remount,bind,ro /etc/tls
 $restaple lab init /lab
 issue
 secret
@@ -83,6 +90,18 @@ curl -sf http://127.0.0.1:9110/healthz
 curl -sf http://127.0.0.1:9110/metrics | grep -c '^restaple_'
 `
 
+// nginxConf stands for the file of the image that includes the example's.
+const nginxConf = `
+pid /tmp/nginx.pid;
+events {}
+http {
+	access_log off;
+	client_body_temp_path /tmp/t; proxy_temp_path /tmp/t; fastcgi_temp_path /tmp/t;
+	uwsgi_temp_path /tmp/t; scgi_temp_path /tmp/t;
+	include /payload/example/site.conf;
+}
+`
+
 // end looks whether all went well to the end.
 const end = `
 test ! -e /mismatch
@@ -94,17 +113,7 @@ func TestPodWithNginx(t *testing.T) {
 	play(t, "nginx", `
 USER_ID=101
 `+words+pod+`
-cat >/nginx.conf <<'END'
-pid /tmp/nginx.pid;
-events {}
-http {
-	access_log off;
-	client_body_temp_path /tmp/t; proxy_temp_path /tmp/t; fastcgi_temp_path /tmp/t;
-	uwsgi_temp_path /tmp/t; scgi_temp_path /tmp/t;
-	include /payload/example/site.conf;
-}
-END
-(as_pod nginx -c /nginx.conf -g 'daemon off; error_log stderr;') &
+(as_pod nginx -c /payload/nginx.conf -g 'daemon off; error_log stderr;') &
 until_ both
 (set +x; watch) &
 
@@ -115,6 +124,25 @@ for n in 1 2 3; do
 	until_ both
 done
 grep -c . /run/staples/tls.crt.ocsp
+`+end)
+}
+
+// TestPodThatDoesNotWait is about the other startup probe: the CA is down, and
+// nginx is started all the same.
+func TestPodThatDoesNotWait(t *testing.T) {
+	play(t, "nginx", `
+USER_ID=101
+`+words+`
+(set +x; as_pod $restaple $RUN) &
+sidecar=$!
+until_ curl -sf http://127.0.0.1:9110/readyz
+test -s /run/staples/tls.crt.ocsp # the placeholder
+(as_pod nginx -c /payload/nginx.conf -g 'daemon off; error_log stderr;') &
+is_served() { [ "$(served)" = "$(serial_of </new.pem)" ]; }
+until_ is_served
+[ -z "$(stapled)" ]
+$restaple lab serve /lab &
+until_ both
 `+end)
 }
 
@@ -188,6 +216,10 @@ func play(t *testing.T, variant, script string) {
 	if said, err := exec.Command("go", "build", "-o", binary, "../../cmd/restaple").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, said)
 	}
+	conf := filepath.Join(dir, "nginx.conf")
+	if err := os.WriteFile(conf, []byte(nginxConf), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	run := wordsOf(t, "base/deployment.yaml", "initContainers", "restaple", "args")
 	probe := wordsOf(t, "base/deployment.yaml", "initContainers", "restaple", "startupProbe", "exec", "command")
 	refresh := wordsOf(t, "nginx-init/containers.yaml", "initContainers", "first-staple", "args")
@@ -211,9 +243,10 @@ mkdir -p /etc/restaple
 { echo 'allow: [127.0.0.0/8]'; cat /payload/example/restaple.yaml; } >/etc/restaple/restaple.yaml
 ` + script
 	machine.Machine{Files: map[string]string{
-		"restaple": binary,
-		"example":  filepath.Join(examples, example),
-		"haproxy":  filepath.Join(examples, "haproxy"),
+		"restaple":   binary,
+		"nginx.conf": conf,
+		"example":    filepath.Join(examples, example),
+		"haproxy":    filepath.Join(examples, "haproxy"),
 	}}.Run(t, script)
 }
 

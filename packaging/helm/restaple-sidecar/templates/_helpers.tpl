@@ -1,5 +1,9 @@
+{{- define "restaple.name" -}}
+{{- .Values.name | default .Release.Name -}}
+{{- end }}
+
 {{- define "restaple.labels" -}}
-app.kubernetes.io/name: {{ .Values.name }}
+app.kubernetes.io/name: {{ include "restaple.name" . }}
 {{- end }}
 
 {{- define "restaple.isHAProxy" -}}
