@@ -82,8 +82,12 @@ func TestFoldersOfStaplesCanBeEntered(t *testing.T) {
 	makeFolders([]writer.Job{{Path: path, Tag: &placed{placement: placement{key: targetKey{path: "/elsewhere/fullchain.pem"}}}}})
 	syscall.Umask(was)
 	for at := filepath.Dir(path); at != dir; at = filepath.Dir(at) {
-		if made, err := os.Stat(at); err != nil || made.Mode().Perm() != 0o755 {
-			t.Errorf("%s: got %v, %v, want mode 0755", at, made.Mode(), err)
+		made, err := os.Stat(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if made.Mode().Perm() != 0o755 {
+			t.Errorf("%s: got %v, want mode 0755", at, made.Mode())
 		}
 	}
 }

@@ -297,3 +297,15 @@ func TestHelpIsWhatItWas(t *testing.T) {
 		t.Errorf("help differs from %s; if that is meant: go test ./cmd/restaple -run Help -update", golden)
 	}
 }
+
+// TestTheConfigurationOfThePackagesSaysWhatIsMissing starts what an
+// installation leaves behind.
+func TestTheConfigurationOfThePackagesSaysWhatIsMissing(t *testing.T) {
+	const file = "../../packaging/restaple.yaml"
+	for _, name := range []string{"run", "refresh"} {
+		code, _, errs := command(t, name, "--config", file, "--state-dir", t.TempDir())
+		if want := "hint: name files or directories under certificates: in " + file; code != exitUsage || !strings.Contains(errs, want) {
+			t.Errorf("%s: got exit code %d and %q, want %q", name, code, errs, want)
+		}
+	}
+}

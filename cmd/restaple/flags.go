@@ -77,6 +77,10 @@ func (f *workFlags) load(paths []string) (c *config.Config, only []string, err e
 		if c, err = config.Load(file); err != nil {
 			return nil, nil, err
 		}
+		if len(c.Certificates) == 0 && len(c.Answer.Listen) == 0 { // as the packages install it
+			return nil, nil, &hinted{fmt.Errorf("%s: nothing to look after: no certificates are named", file),
+				"name files or directories under certificates: in " + file}
+		}
 		only = paths
 	}
 	return c, only, f.override(c)
