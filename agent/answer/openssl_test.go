@@ -53,4 +53,10 @@ func TestOpenSSLIsAnswered(t *testing.T) {
 			}
 		})
 	}
+	// Whatever openssl has asked about is there from then on.
+	w.down()
+	out, err := exec.CommandContext(t.Context(), "openssl", append(slices.Clone(common), "-no_nonce", "-cert", cert)...).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), ": good") {
+		t.Errorf("with the CA's responder down: %v\n%s", err, out)
+	}
 }
