@@ -64,6 +64,31 @@ func TestSettingsOfAResponderHoldWhereItsURLLeads(t *testing.T) {
 	}
 }
 
+// TestMaxInFlightOfAllHoldsOverResponders has three responders that would get
+// four requests each at first. One for each is never refused.
+func TestMaxInFlightOfAllHoldsOverResponders(t *testing.T) {
+	const each, all, responders = 4, 2, 3
+	s := newScene(t)
+	o := newOffice(s, all+responders)
+	lines := []string{fmt.Sprint("max_in_flight: ", all), "responders:"}
+	for r := range responders {
+		host := fmt.Sprintf("r%d.example", r)
+		lines = append(lines, "- {host: "+host+", url: 'http://"+host+"/', proxy: 'http://"+o.plain+"', headers: {"+wordHeader+": "+word+"}}")
+		for i := range each {
+			s.issue(fmt.Sprintf("%d-%d.pem", r, i), "http://"+host+"/")
+		}
+	}
+	_, out, errs := s.configured(lines...)
+	for name, c := range readReport(t, out) {
+		if c.State != agent.Fresh {
+			t.Errorf("%s: %s (%s)\n%s", name, c.State, c.Error, errs)
+		}
+	}
+	if asked, most := o.exchanges(); len(asked) != each*responders || most > all+responders {
+		t.Errorf("%d requests, up to %d at once, want %d and %d", len(asked), most, each*responders, all+responders)
+	}
+}
+
 // issue puts a certificate that names a responder among the scene's, and the
 // scene's own away.
 func (s *scene) issue(name, responder string) {

@@ -23,7 +23,8 @@ import (
 // office is a responder as companies have it: by https, for those who show a
 // certificate and know a word. It notes what it is asked.
 type office struct {
-	url, ca, cert, key string // files of the CA and of the client
+	url, ca, cert, key string // with the files of the CA and of the client
+	plain              string // host:port without TLS, also as a proxy
 
 	mu      sync.Mutex
 	asked   []lab.Exchange
@@ -71,6 +72,7 @@ func newOffice(s *scene, limit int) *office {
 	o.url = serveTLS(s.t, handler, &tls.Config{
 		Certificates: []tls.Certificate{server.TLS(nil)}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: roots,
 	})
+	o.plain = serve(s.t, handler)
 	key, err := client.KeyPEM()
 	if err != nil {
 		s.t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/restaple/restaple/agent/lab"
@@ -92,5 +93,26 @@ func TestPasswordOfAResponderIsNotShown(t *testing.T) {
 		if strings.Contains(out+errs, "s3cret") || !strings.Contains(out, "ocsp.test") {
 			t.Errorf("%s:\n%s%s", format, out, errs)
 		}
+	}
+}
+
+func TestURLsOfARunningRestapleKnowItsProxy(t *testing.T) {
+	s := newScene(t)
+	s.issue("leaf.pem", "http://ocsp.test/")
+	admin := filepath.Join(t.TempDir(), "admin.sock")
+	p := startProcess(t, "run", "--config", s.config("proxy: http://127.0.0.1:1", "admin: {listen: 'unix:"+admin+"'}"))
+	var out, errs string
+	until(t, "it has looked", func() bool {
+		_, out, errs = command(t, "status", "--urls", "--agent", "unix:"+admin)
+		return strings.Contains(out, "ocsp.test")
+	})
+	for _, want := range []string{"127.0.0.1  1     http    1             -\n", "ocsp.test  80    http    1             127.0.0.1:1\n"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("got\n%s%s, want in it %q", out, errs, want)
+		}
+	}
+	p.signal(syscall.SIGTERM)
+	if err := p.Wait(); err != nil {
+		t.Errorf("after SIGTERM: %v", err)
 	}
 }
