@@ -171,13 +171,13 @@ func (a *Agent) failures() map[string]*Failure {
 			continue
 		}
 		name := hex.EncodeToString(k.leaf[:])
-		if s.failure == nil {
-			out[name] = out[name] // another subject of the leaf may have said something
-			continue
+		if s.failure != nil {
+			a.memory.kept[k.leaf] = true
+			f := *s.failure
+			out[name] = &f
+		} else if _, said := out[name]; !said { // by another subject of the leaf
+			out[name] = nil
 		}
-		a.memory.kept[k.leaf] = true
-		f := *s.failure
-		out[name] = &f
 	}
 	return out
 }
