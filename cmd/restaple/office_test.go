@@ -30,7 +30,8 @@ type office struct {
 	asked   []lab.Exchange
 	here    int
 	most    int // requests that were here at once
-	crowded chan struct{}
+	full    bool
+	crowded chan struct{} // closed when it is full
 }
 
 const (
@@ -89,7 +90,8 @@ func (o *office) enter(limit int) {
 	o.mu.Lock()
 	o.here++
 	o.most = max(o.most, o.here)
-	if o.here == limit+1 {
+	if o.here > limit && !o.full {
+		o.full = true
 		close(o.crowded)
 	}
 	o.mu.Unlock()
