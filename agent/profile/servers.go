@@ -57,11 +57,12 @@ func servers() []Reader {
 			over16K, over10K, old, good}},
 	}}, {Name: "trafficserver", rules: []rule{
 		{Ignores, unread + "a line in the log", []Trait{blank, asText, garbage}},
-		{Ignores, "it reads at most 10240 octets", []Trait{over16K, over10K}},
+		{Fails, "it has room for 10240 octets: its process ends", []Trait{over16K, over10K}},
+		{Fails, "it loads no certificate that has expired", []Trait{leafEnded}},
 		{Serves, "for ever, since it never looks at nextUpdate", []Trait{expired}},
 		{Serves, "it never looks at nextUpdate, so reload it in time", []Trait{endingSoon}},
 		{Serves, "it verifies nothing", []Trait{tryLater, unstapled, errorStatus, mismatch, notAuthorized, badSignature, critical, badWindow,
-			saysRevoked, saysUnknown, farFuture, future, oddProduced, leafEnded}},
+			saysRevoked, saysUnknown, farFuture, future, oddProduced}},
 		{Serves, "", []Trait{trailing, multi, sha256ID, noNextUpdate, old, good}},
 	}}, {Name: "envoy", rules: []rule{
 		{Fails, unread + "the configuration is refused", []Trait{asText, garbage, trailing}},

@@ -7,7 +7,8 @@ import (
 )
 
 // trafficserverMaxBytes is the buffer Traffic Server reads a prefetched
-// response into (MAX_STAPLING_DER in its OCSPStapling.cc).
+// response into (MAX_STAPLING_DER in its OCSPStapling.cc). A longer one is the
+// end of its process: 9.2 writes it beyond its stack.
 const trafficserverMaxBytes = 10240
 
 // trafficserver serves whatever parses, without an end, and does without a
@@ -27,7 +28,7 @@ func trafficserver() *Profile {
 	}
 	p.accept = func(s *staple.Staple, _ time.Time) error {
 		if n := len(s.DER()); n > trafficserverMaxBytes {
-			return p.refuse("it reads at most %d octets, the response has %d", trafficserverMaxBytes, n)
+			return p.refuse("its process ends by more than %d octets, the response has %d", trafficserverMaxBytes, n)
 		}
 		return nil
 	}
