@@ -27,6 +27,8 @@ type look struct {
 	now     watcher.Stamp // of the certificate, if it was just taken
 	leaf    *chain.Chain  // what the certificate held at stamp; nil: read it
 	stamp   watcher.Stamp // of the certificate when leaf was read
+	lone    bool          // all is as it was, but for an issuer perhaps
+	around  uint64        // the surroundings in which none was found
 	loader  *chain.Loader
 	checker *staple.Verifier
 	server  *profile.Profile
@@ -34,12 +36,14 @@ type look struct {
 
 // observation is what a look found.
 type observation struct {
-	key   targetKey
-	stamp watcher.Stamp
-	chain *chain.Chain
-	err   error // why there is no chain
-	unfit error // why the server would not start with any staple for it
-	disk  disk
+	key    targetKey
+	same   bool // all is as it was
+	stamp  watcher.Stamp
+	around uint64 // stands for where no issuer was found
+	chain  *chain.Chain
+	err    error // why there is no chain
+	unfit  error // why the server would not start with any staple for it
+	disk   disk
 }
 
 // chunk is how many observations go to the loop at once: enough to make the
@@ -79,6 +83,10 @@ func (a *Agent) observe(ctx context.Context, looks []look) {
 // taken before the contents, so that a change in between is seen next time.
 func (l look) do(now time.Time) observation {
 	o := observation{key: l.key, chain: l.leaf}
+	if l.lone && l.loader.Surroundings(l.key.path) == l.around {
+		o.same = true
+		return o
+	}
 	if o.stamp = l.now; o.stamp == (watcher.Stamp{}) {
 		if o.stamp, o.err = watcher.StampOf(l.key.path); o.err != nil {
 			return o
@@ -89,6 +97,13 @@ func (l look) do(now time.Time) observation {
 		return o
 	}
 	if o.chain == nil || o.stamp != l.stamp || o.chain.Issuer == nil {
+		if o.chain, o.err = l.loader.Load(l.key.path); o.err != nil {
+			return o
+		}
+	}
+	if o.chain.Issuer == nil {
+		// Once more, or what has come since then would never be seen.
+		o.around = l.loader.Surroundings(l.key.path)
 		if o.chain, o.err = l.loader.Load(l.key.path); o.err != nil {
 			return o
 		}

@@ -81,7 +81,10 @@ func (a *Agent) onScan(ctx context.Context, s scan) {
 			continue // two sources of one group name it
 		}
 		if a.differs(t, f) {
-			looks = a.want(looks, f.key, f.stamp)
+			before := len(looks)
+			if looks = a.want(looks, f.key, f.stamp); len(looks) > before && a.lacksIssuerOnly(t, f) {
+				looks[before].lone, looks[before].around = true, t.around
+			}
 		}
 		a.targets[f.key].seen = a.looks
 	}
@@ -139,6 +142,13 @@ func (a *Agent) differs(t *target, f sighting) bool {
 		return true
 	}
 	return t.disk.stamp != f.staple || t.disk.snippet != f.snippet || t.sub.chain.Issuer == nil || t.unfit != nil
+}
+
+// lacksIssuerOnly reports whether nothing differs but that there may be an
+// issuer by now: then only the surroundings need a look.
+func (a *Agent) lacksIssuerOnly(t *target, f sighting) bool {
+	return t != nil && t.sub != nil && t.around != 0 && t.unfit == nil &&
+		t.stamp == f.stamp && t.disk.stamp == f.staple && t.disk.snippet == f.snippet
 }
 
 // want adds a look at k, unless one is on its way; then another follows it. Now

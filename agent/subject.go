@@ -43,7 +43,9 @@ func (a *Agent) onObserved(ctx context.Context, found []observation) {
 		if old := t.sub; old != nil {
 			touched[old] = true
 		}
-		a.take(t, o, now)
+		if !o.same {
+			a.take(t, o, now)
+		}
 		a.offerNext(t, now)
 		if t.sub != nil {
 			touched[t.sub] = true
@@ -59,7 +61,7 @@ func (a *Agent) onObserved(ctx context.Context, found []observation) {
 
 // take makes t what an observation says of it.
 func (a *Agent) take(t *target, o observation, now time.Time) {
-	t.stamp, t.disk = o.stamp, o.disk
+	t.stamp, t.disk, t.around = o.stamp, o.disk, o.around
 	switch {
 	case errors.Is(o.err, fs.ErrNotExist):
 		a.forget(t)

@@ -23,6 +23,7 @@ type target struct {
 	staple   string        // path of the staple file
 	snippet  string        // path of the snippet that names it; "": none
 	stamp    watcher.Stamp // of the certificate file when it was read
+	around   uint64        // what stood for its surroundings then, if no issuer was found
 	trouble  trouble       // why there is no subject
 	problem  string        // the trouble in words
 	sub      *subject

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,6 +24,7 @@ type issuerDirs struct {
 	files     map[string]issuerFile
 	bySubject map[string][]*sketch
 	problems  []error
+	changes   uint64 // of files, so far
 }
 
 type issuerFile struct {
@@ -48,6 +50,19 @@ func (d *issuerDirs) problemsNow() []error {
 func (d *issuerDirs) lookup(subject []byte) []*sketch {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.update()
+	return slices.Clone(d.bySubject[string(subject)])
+}
+
+// version is another number when a file is another one.
+func (d *issuerDirs) version() uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.update()
+	return d.changes
+}
+
+func (d *issuerDirs) update() {
 	dirs := make([]fs.FileInfo, len(d.paths))
 	for i, path := range d.paths {
 		dirs[i], _ = os.Stat(path) // if it is not there, refresh says so
@@ -56,7 +71,6 @@ func (d *issuerDirs) lookup(subject []byte) []*sketch {
 		d.refresh()
 		d.dirs, d.current = dirs, true
 	}
-	return slices.Clone(d.bySubject[string(subject)])
 }
 
 func (d *issuerDirs) refresh() {
@@ -73,6 +87,9 @@ func (d *issuerDirs) refresh() {
 		for _, file := range files {
 			d.take(file, old[file])
 		}
+	}
+	if !maps.EqualFunc(old, d.files, func(a, b issuerFile) bool { return unchanged(a.info, b.info) }) {
+		d.changes++
 	}
 }
 
