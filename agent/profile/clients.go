@@ -2,22 +2,23 @@ package profile
 
 // clients says how clients react to a staple. It was measured with GnuTLS
 // 3.7.9 (gnutls-cli, and wget and git of Debian, which use it), curl 7.88
-// --cert-status and openssl s_client 3.0; Firefox's are from its source, and
-// Chromium's from what its developers have said of it.
+// --cert-status, openssl s_client 3.0 and Firefox 153; Chromium's is from what
+// its developers have said of it.
 func clients() []Reader {
 	const own = "it goes on as without a staple"
 	return []Reader{{Name: "firefox", Client: true, rules: []rule{
 		{Refuses, "it does not parse", []Trait{blank, asText, garbage, trailing, badWindow}},
 		{Refuses, "the responseStatus is not successful", []Trait{errorStatus}},
-		{Refuses, "it is about another certificate", []Trait{mismatch}},
-		{Refuses, "it looks up SHA-1 CertIDs only", []Trait{sha256ID}},
+		{Refuses, "the certificate demands a staple", []Trait{unstapled}},
+		{Refuses, "from a day after nextUpdate on, unless it asks the responder itself and gets an answer", []Trait{expired}},
 		{Refuses, "the signature does not verify", []Trait{badSignature}},
 		{Refuses, "an unknown critical extension", []Trait{critical}},
 		{Refuses, "thisUpdate is more than a day ahead", []Trait{farFuture}},
 		{Refuses, "the status is not good", []Trait{saysRevoked, saysUnknown}},
 		{Refuses, "the certificate itself has expired", []Trait{leafEnded}},
-		{Ignores, "it may ask the responder itself", []Trait{tryLater, unstapled, notAuthorized}},
-		{Ignores, "from a day after nextUpdate on; it may ask the responder itself", []Trait{expired}},
+		{Ignores, "it is about another certificate; it may ask the responder itself", []Trait{mismatch}},
+		{Ignores, "it looks up SHA-1 CertIDs only; it may ask the responder itself", []Trait{sha256ID}},
+		{Ignores, "it may ask the responder itself", []Trait{tryLater, notAuthorized}},
 		{Accepts, "thisUpdate may be a day ahead", []Trait{future}},
 		{Accepts, "until two days after thisUpdate", []Trait{noNextUpdate}},
 		{Accepts, "until ten days after thisUpdate", []Trait{old}},

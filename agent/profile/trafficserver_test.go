@@ -20,6 +20,7 @@ import (
 // to start, serve every sample, each at an address of its own; but for those
 // with which it does not live.
 func TestTrafficServerReactsAsForeseen(t *testing.T) {
+	t.Parallel()
 	program := requireProgram(t, "traffic_server")
 	all := samples(t, newPKI(t), time.Now().Truncate(time.Second))
 	reader, err := ReadersByName([]string{"trafficserver"})
