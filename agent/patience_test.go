@@ -251,13 +251,13 @@ func TestTenThousandThatHangDelayNoOther(t *testing.T) {
 		})
 		return cold, late
 	}
-	cold, late := run(10_000)
+	cold, late := run(manyThatHang)
 	alone, lateAlone := run(0)
 	if !slices.Equal(cold, alone) {
-		t.Errorf("200 certificates had their answers after %v beside 10,000 that hang, after %v without", cold, alone)
+		t.Errorf("200 certificates had their answers after %v beside %d that hang, after %v without", cold, manyThatHang, alone)
 	}
 	if want := []time.Duration{fetch, fetch, fetch}; !slices.Equal(late, want) || !slices.Equal(lateAlone, want) {
-		t.Errorf("a new certificate had its answer after %v beside 10,000 that hang, after %v without; want %v", late, lateAlone, want)
+		t.Errorf("a new certificate had its answer after %v beside %d that hang, after %v without; want %v", late, manyThatHang, lateAlone, want)
 	}
 }
 
