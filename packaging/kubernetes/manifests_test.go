@@ -48,8 +48,10 @@ func TestManifestsFitTheTypesOfKubernetes(t *testing.T) {
 }
 
 func TestHelmHasNoComplaintAboutTheChart(t *testing.T) {
-	if said, err := tool(t, "helm", "lint", "--strict", chart); err != nil {
-		t.Errorf("%v\n%s", err, said)
+	for variant, values := range variants {
+		if said, err := tool(t, "helm", append([]string{"lint", "--strict", chart}, values...)...); err != nil {
+			t.Errorf("%s: %v\n%s", variant, err, said)
+		}
 	}
 	for _, wrong := range []string{"server=apache", "server=haproxy,haproxyTold=mail"} {
 		if _, err := template(t, "--set", wrong); err == nil {
