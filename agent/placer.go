@@ -94,6 +94,8 @@ func (r *placer) place(batch []placement) []placed {
 	out := make([]placed, len(batch))
 	only := telling{log: r.log} // what is told without a file, or with more than one
 	var first, second []writer.Job
+	var certs watcher.Stamper
+	defer certs.Close()
 	for i := range batch {
 		p := &out[i]
 		p.placement = batch[i]
@@ -103,7 +105,7 @@ func (r *placer) place(batch []placement) []placed {
 			continue
 		}
 		// The staple belongs to the leaf that was there when it was asked for.
-		if now, err := watcher.StampOf(p.key.path); err != nil || now != p.stamp {
+		if now, err := certs.StampOf(p.key.path); err != nil || now != p.stamp {
 			p.moved = true
 			continue
 		}
@@ -128,11 +130,14 @@ func (r *placer) place(batch []placement) []placed {
 	r.commit(slices.DeleteFunc(second, func(j writer.Job) bool { return j.Tag.(*placed).err != nil }))
 	only.onlyChanged()
 	only.keep()
+	var staples, snippets watcher.Stamper // of what is there now
+	defer staples.Close()
+	defer snippets.Close()
 	for i := range out {
 		if p := &out[i]; p.path != "" && !p.moved {
-			p.disk, _ = watcher.StampOf(p.path) // read again if it cannot be looked at now
+			p.disk, _ = staples.StampOf(p.path) // read again if it cannot be looked at now
 			if p.snippet != "" {
-				p.snip, _ = watcher.StampOf(p.snippet)
+				p.snip, _ = snippets.StampOf(p.snippet)
 			}
 		}
 	}
