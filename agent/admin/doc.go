@@ -16,4 +16,7 @@
 //
 // Nothing here waits for the agent more often than once a second, and with
 // many certificates less often than that: what is shown may be a little old.
+//
+// TestScreenshots leaves pictures of the page in all its looks in the directory
+// that RESTAPLE_TEST_SCREENSHOTS names. Look at them after a change of it.
 package admin

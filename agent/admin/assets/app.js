@@ -76,6 +76,23 @@ document.addEventListener('click', (e) => {
 });
 addEventListener('hashchange', () => { readAddress(); filter(); });
 
+// What can have the focus or be scrolled, by what it is in both pages.
+const places = (part) => new Map([...part.querySelectorAll('a[href], [tabindex]')]
+  .map((e) => [e.getAttribute('href') ?? e.getAttribute('aria-labelledby'), e]));
+
+// replace leaves the focus and what is scrolled where they are.
+function replace(part, next) {
+  const held = document.activeElement;
+  const then = places(next);
+  const kept = [...places(part)].filter(([key]) => then.has(key))
+    .map(([key, e]) => ({ e: then.get(key), top: e.scrollTop, left: e.scrollLeft, focus: e === held }));
+  part.replaceWith(next);
+  for (const { e, top, left, focus } of kept) {
+    e.scrollTo(left, top);
+    if (focus) e.focus({ preventScroll: true });
+  }
+}
+
 async function refresh() {
   const start = performance.now();
   if (live.querySelector('input').checked && document.visibilityState === 'visible') {
@@ -83,10 +100,9 @@ async function refresh() {
       const answer = await fetch(location.pathname + location.search, { cache: 'no-store' });
       if (!answer.ok) throw new Error(answer.status + ': ' + (await answer.text()).trim());
       const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html');
-      const focused = document.activeElement.closest('[data-part]');
       for (const part of document.querySelectorAll('[data-part]')) {
         const next = fresh.getElementById(part.id);
-        if (next && part !== focused) part.replaceWith(document.adoptNode(next));
+        if (next) replace(part, document.adoptNode(next));
       }
       filter();
       alive.hidden = true;
