@@ -86,7 +86,7 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request) {
 func newPage(s *snapshot, query, state string) *page {
 	p := &page{At: s.at, Total: len(s.certs), Failing: s.failing, Problems: s.problems, Query: query, State: state}
 	if !s.firstEnd.IsZero() {
-		p.Budget = span(s.firstEnd.Sub(s.at))
+		p.Budget = Span(s.firstEnd.Sub(s.at))
 	}
 	if s.polling {
 		p.Polling = s.why
@@ -191,7 +191,7 @@ func until(t, now time.Time) string {
 		return ""
 	}
 	if d := t.Sub(now); d > 0 {
-		return "in " + span(d)
+		return "in " + Span(d)
 	}
 	return "now"
 }

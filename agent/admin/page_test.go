@@ -160,8 +160,8 @@ func TestSpans(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		-time.Second: "0s", 0: "0s", 59*time.Second + 600*time.Millisecond: "1m00s", 90 * time.Minute: "1h30m", 49 * time.Hour: "2d01h",
 	} {
-		if got := span(d); got != want {
-			t.Errorf("span(%v) = %q, want %q", d, got, want)
+		if got := Span(d); got != want {
+			t.Errorf("Span(%v) = %q, want %q", d, got, want)
 		}
 	}
 	now := time.Now()

@@ -70,7 +70,7 @@ func newRow(c *agent.Certificate, now time.Time) row {
 	if !c.Expires.IsZero() {
 		r.Left = "ended"
 		if d := c.Expires.Sub(now); d > 0 {
-			r.Left, r.Runs = span(d), true
+			r.Left, r.Runs = Span(d), true
 		}
 	}
 	return r
@@ -134,8 +134,8 @@ func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 func short(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") }
 
-// span prints a duration in its two largest units, as restaple status does.
-func span(d time.Duration) string {
+// Span prints a duration in its two largest units.
+func Span(d time.Duration) string {
 	d = d.Round(time.Second)
 	days := d / (24 * time.Hour)
 	h, m, s := d/time.Hour%24, d/time.Minute%60, d/time.Second%60

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/restaple/restaple/agent"
+	"github.com/restaple/restaple/agent/admin"
 	"github.com/restaple/restaple/agent/config"
 	"github.com/restaple/restaple/hooks"
 )
@@ -114,7 +115,7 @@ func (d *demo) asksIn(ctx context.Context, s *demoSite) string {
 	}
 	in := max(0, time.Until(at))
 	if in > time.Minute {
-		return "in " + span(in)
+		return "in " + admin.Span(in)
 	}
 	return fmt.Sprintf("in %.1f s", in.Seconds())
 }

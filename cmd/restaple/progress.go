@@ -11,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/restaple/restaple/agent"
+	"github.com/restaple/restaple/agent/admin"
 )
 
 // counter is a line on a terminal that says how far a long pass has come.
@@ -48,7 +49,7 @@ func (c *counter) show(p agent.Progress) {
 		line += fmt.Sprintf(", %.0f/s", rate)
 	}
 	if left > 0 {
-		line += ", " + span(left) + " left"
+		line += ", " + admin.Span(left) + " left"
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

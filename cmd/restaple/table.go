@@ -93,21 +93,5 @@ func left(ends, now time.Time) string {
 	if d <= 0 {
 		return "ended"
 	}
-	return span(d)
-}
-
-// span prints a duration in its two largest units.
-func span(d time.Duration) string {
-	d = d.Round(time.Second)
-	days := d / (24 * time.Hour)
-	h, m, s := d/time.Hour%24, d/time.Minute%60, d/time.Second%60
-	switch {
-	case days > 0:
-		return fmt.Sprintf("%dd%02dh", days, h)
-	case h > 0:
-		return fmt.Sprintf("%dh%02dm", h, m)
-	case m > 0:
-		return fmt.Sprintf("%dm%02ds", m, s)
-	}
-	return fmt.Sprintf("%ds", s)
+	return admin.Span(d)
 }
