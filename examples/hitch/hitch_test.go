@@ -49,8 +49,7 @@ func example(usual bool) stage.Example {
 				s.Machine("/etc/hitch", ocspDir)
 			}
 			s.Install("hitch.conf", config, "[*]:443", "["+host+"]:"+port)
-			s.Dir(ocspDir)
-			s.Give(ocspDir, "_hitch") // as Debian's package does
+			s.Dir(ocspDir) // of root: otherwise hitch, which asks by itself, may be the one who wrote there
 			if usual {
 				s.WriteRestaple("certificates:\n- paths: [" + certificate + "]\n  server: hitch\n")
 				return

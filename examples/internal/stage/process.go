@@ -62,10 +62,17 @@ func (p *Process) Stop() error {
 	default:
 	}
 	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended just now
-	select {
-	case <-p.done:
-	case <-time.After(stopTime):
-		p.s.T.Errorf("%s has not ended %v after it was asked to", p.name, stopTime)
+	for asked := 1; ; asked++ {
+		select {
+		case <-p.done:
+		case <-time.After(stopTime):
+			if asked == 1 && p.name != "restaple" {
+				_ = p.cmd.Process.Signal(syscall.SIGTERM) // hitch loses it while it reloads
+				continue
+			}
+			p.s.T.Errorf("%s has not ended %v after it was asked to", p.name, stopTime)
+		}
+		break
 	}
 	syscall.Kill(-group, syscall.SIGKILL)
 	<-p.done
