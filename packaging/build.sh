@@ -64,7 +64,7 @@ for arch in ${ARCHES:-$(go env GOHOSTARCH)}; do
 	cp -r "$work"/{man,completions,doc} "$stage/"
 	build "$arch" "$work/restaple-$arch"
 	cp "$work/restaple-$arch" "$stage/restaple"
-	go run ./packaging/inventory -version "$VERSION" -sbom "$out/$name.cdx.json" \
+	CGO_ENABLED=0 go run -trimpath ./packaging/inventory -version "$VERSION" -sbom "$out/$name.cdx.json" \
 		-licenses "$stage/doc/THIRD_PARTY_LICENSES" "$stage/restaple"
 	# What is packed must not tell when and by whom it was.
 	chmod -R u=rwX,go=rX "$stage"

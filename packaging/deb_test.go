@@ -20,21 +20,36 @@ systemd-analyze verify /usr/lib/systemd/system/restaple.service
 bash -c '. /usr/share/bash-completion/completions/restaple && complete -p restaple'
 dpkg --verify restaple
 
-# A changed configuration survives an upgrade, and what is unchanged is new.
+# A later version has another configuration: one that nobody has changed is
+# replaced.
+dpkg-deb --raw-extract /payload/new.deb /tmp/later
+echo '# of a later version' >>/tmp/later/etc/restaple/restaple.yaml
+dpkg-deb --build /tmp/later /tmp/later.deb
+dpkg --install /tmp/later.deb
+grep '# of a later version' /etc/restaple/restaple.yaml
+dpkg --install /payload/old.deb
+not grep '# of a later version' /etc/restaple/restaple.yaml
+
+# A changed one survives. Nobody is asked unless the package's is another, too:
+# then that is beside it.
 echo '# mine' >>/etc/restaple/restaple.yaml
-dpkg --install /payload/new.deb
+dpkg --install /payload/new.deb </dev/null
 restaple version | grep 'restaple 1\.3\.0 '
 grep '# mine' /etc/restaple/restaple.yaml
-
-# Back again.
-dpkg --install /payload/old.deb
-dpkg --install /payload/new.deb
+dpkg --install /payload/old.deb </dev/null # back again
+keep() { dpkg --install --force-confdef --force-confold "$1"; }
+keep /tmp/later.deb
+grep '# mine' /etc/restaple/restaple.yaml
+not grep '# of a later version' /etc/restaple/restaple.yaml
+grep '# of a later version' /etc/restaple/restaple.yaml.dpkg-dist
+keep /payload/new.deb
+rm -f /etc/restaple/restaple.yaml.dpkg-dist
 
 # Removed: the configuration and the state are left.
 mkdir -p /var/lib/restaple/hooks /var/lib/restaple/staples
 touch /var/lib/restaple/claims /var/lib/restaple/staples/site.pem.ocsp /var/lib/restaple/other.ocsp
 dpkg --remove restaple
-! command -v restaple
+not command -v restaple
 test ! -e /usr/lib/systemd/system/restaple.service
 grep '# mine' /etc/restaple/restaple.yaml
 test -e /var/lib/restaple/claims
@@ -51,7 +66,7 @@ test ! -e /etc/restaple
 test ! -e /var/lib/restaple/claims
 test -e /var/lib/restaple/staples/site.pem.ocsp
 test -e /var/lib/restaple/other.ocsp
-! dpkg --status restaple
+not dpkg --status restaple
 getent passwd restaple
 
 # Without staples nothing is left.

@@ -32,8 +32,8 @@ systemctl is-active restaple.service
 [ "$(systemctl show -P MainPID restaple.service)" != "$old" ]
 
 rpm --erase --nodeps restaple
-! systemctl is-active restaple.service
-! command -v restaple
+not systemctl is-active restaple.service
+not command -v restaple
 grep '# mine' /etc/restaple/restaple.yaml.rpmsave
 `)
 }

@@ -27,7 +27,7 @@ serves_none() { served "$1" | grep -E 'OCSP response: no response sent|OCSP Resp
 
 dpkg --install /payload/restaple.deb
 [ "$(systemctl is-enabled restaple.service || true)" = disabled ]
-! systemctl is-active restaple.service
+not systemctl is-active restaple.service
 
 # Not of restaple: a CA, a responder, and a certificate.
 restaple lab init /lab >/dev/null
@@ -69,14 +69,14 @@ END
 install -D -m 0644 /payload/examples/systemd/60-restaple-reload-nginx.rules -t /etc/polkit-1/rules.d
 
 # As it is installed it has nothing to do, and says what to do about it.
-! systemctl start restaple.service
+not systemctl start restaple.service
 journalctl --no-pager -u restaple.service | grep 'hint: name files or directories under certificates: in /etc/restaple/restaple.yaml'
 systemctl stop restaple.service
 
 config /payload/examples/systemd/nginx.yaml
 
 # nginx does not start without the file of its staple, which is there in time.
-! nginx -t -q
+not nginx -t -q
 systemctl enable restaple.service
 printf '[Unit]\nWants=nginx.service restaple.service\n' >/run/systemd/system/boot.target
 systemctl daemon-reload
@@ -95,14 +95,14 @@ restaple lab good /lab site.test
 systemctl restart restaple.service
 until_ serves_good 443
 # ... and nothing else.
-! runuser -u restaple -- systemctl --no-ask-password stop nginx.service
-! runuser -u restaple -- systemctl --no-ask-password restart nginx.service
-! runuser -u restaple -- systemctl --no-ask-password try-reload-or-restart systemd-journald.service
+not runuser -u restaple -- systemctl --no-ask-password stop nginx.service
+not runuser -u restaple -- systemctl --no-ask-password restart nginx.service
+not runuser -u restaple -- systemctl --no-ask-password try-reload-or-restart systemd-journald.service
 
 # A configuration that is wrong is not taken, and systemctl says why.
 cp /etc/restaple/restaple.yaml /tmp/good.yaml
 echo 'no_such_key: 1' >>/etc/restaple/restaple.yaml
-! systemctl reload restaple.service
+not systemctl reload restaple.service
 journalctl --no-pager -u restaple.service | grep 'no_such_key'
 is_status '1 fresh, 0 failing'
 cp /tmp/good.yaml /etc/restaple/restaple.yaml
@@ -229,8 +229,8 @@ dpkg --install /payload/new.deb
 until_ other "$old"
 [ "$(systemctl is-enabled restaple.service)" = enabled ]
 dpkg --remove restaple
-! systemctl is-active restaple.service
-! systemctl is-active restaple-refresh.timer
+not systemctl is-active restaple.service
+not systemctl is-active restaple-refresh.timer
 serves_good 443
 nginx -t -q
 dpkg --purge restaple

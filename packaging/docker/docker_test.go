@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -45,6 +46,7 @@ func TestTheImageKeepsStaplesFresh(t *testing.T) {
 image=/payload/image
 lab=$image/usr/bin/restaple # on the machine, not in the container
 file $lab | grep 'statically linked'
+$lab version | grep '^restaple 1\.2\.3 '
 [ "$(find $image -type f | sort | sed "s#$image##" | tr '\n' ' ')" = "/LICENSE /THIRD_PARTY_LICENSES /etc/group /etc/passwd /etc/ssl/certs/ca-certificates.crt /usr/bin/restaple " ]
 [ "$(stat -c %u:%g $image/var/lib/restaple)" = 65532:65532 ]
 openssl storeutl -noout -certs $image/etc/ssl/certs/ca-certificates.crt | grep 'Total found: [1-9]'
@@ -72,7 +74,7 @@ mount -o remount,bind,ro $image/tls
 mount --bind /staples $image/staples
 mount --bind /restaple.yaml $image/etc/restaple/restaple.yaml
 mount -o remount,bind,ro $image
-! touch $image/etc/x
+not touch $image/etc/x
 in_it=(env -i `+env+` /usr/sbin/chroot --userspec=`+i.user+` $image)
 
 code=0; "${in_it[@]}" `+health+` || code=$?
@@ -102,14 +104,23 @@ func build(t *testing.T) *image {
 			t.Fatal(err)
 		}
 	}
-	env := append(os.Environ(), "TARGETOS=linux", "TARGETARCH="+runtime.GOARCH, "VERSION=1.2.3")
+	// What docker build is told, and itself knows: only what ARG names gets in.
+	given := map[string]string{"TARGETOS": "linux", "TARGETARCH": runtime.GOARCH, "VERSION": "1.2.3"}
+	env := os.Environ()
 	last := false // stage
 	for _, line := range instructions(t) {
 		name, rest, _ := strings.Cut(line, " ")
 		switch words := strings.Fields(rest); {
-		case name == "FROM":
-			last = rest == "scratch"
-		case name == "ARG", name == "WORKDIR" && rest == "/src":
+		case name == "FROM" && rest == "--platform=$BUILDPLATFORM golang:"+goVersion(t)+" AS build":
+		case name == "FROM" && rest == "scratch":
+			last = true
+		case name == "ARG":
+			arg, value, _ := strings.Cut(rest, "=")
+			if given[arg] != "" {
+				value = given[arg]
+			}
+			env = append(env, arg+"="+value)
+		case name == "WORKDIR" && rest == "/src":
 		case name == "COPY" && !last && rest == "go.mod go.sum ./":
 		case name == "COPY" && !last && rest == ". .":
 			copyContext(t, src)
@@ -145,6 +156,20 @@ func build(t *testing.T) *image {
 		}
 	}
 	return final
+}
+
+// goVersion is the one that go.mod wants, as images are named.
+func goVersion(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindSubmatch(text)
+	if m == nil {
+		t.Fatal("go.mod wants no version of Go")
+	}
+	return string(m[1])
 }
 
 // instructions returns the lines of the Dockerfile, with continued ones joined.

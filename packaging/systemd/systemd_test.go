@@ -128,6 +128,34 @@ func TestTheServicesAreLockedUp(t *testing.T) {
 	}
 }
 
+// TestTheUnitsSayWhatTheGuidePromises holds what only a machine with systemd
+// would show otherwise.
+func TestTheUnitsSayWhatTheGuidePromises(t *testing.T) {
+	for unit, want := range map[string][]string{
+		"restaple.service": {
+			"Before=nginx.service haproxy.service", "Type=notify", "NotifyAccess=main", "WatchdogSec=2min", "Restart=always",
+			"StartLimitIntervalSec=0", "User=restaple", "StateDirectory=restaple restaple/staples", "WantedBy=multi-user.target",
+			"ExecReload=/bin/kill -HUP $MAINPID",
+		},
+		"restaple-refresh.service": {"Type=oneshot", "User=restaple", "StateDirectory=restaple restaple/staples"},
+		"restaple-refresh.timer":   {"OnCalendar=*:0/15", "Persistent=yes", "WantedBy=timers.target"},
+	} {
+		text, err := os.ReadFile(unit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(string(text), "\n")
+		for _, line := range want {
+			if !slices.Contains(lines, line) {
+				t.Errorf("%s lacks %q", unit, line)
+			}
+		}
+		if unit == "restaple-refresh.service" && strings.Contains(string(text), "\nBefore=") {
+			t.Errorf("%s is ordered before something: a hook that reloads it would wait for ever", unit)
+		}
+	}
+}
+
 // TestBothServicesHaveTheSameSandbox also says that both run as the same user
 // on the same state, which is what lets one take over from the other.
 func TestBothServicesHaveTheSameSandbox(t *testing.T) {

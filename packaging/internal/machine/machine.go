@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -40,10 +41,20 @@ type Machine struct {
 	Systemd bool
 }
 
+// begin is what scripts begin with. A command that has to fail is said with
+// not: errexit does not see one that "!" inverts.
+const begin = `#!/bin/bash
+set -euxo pipefail
+not() { if "$@"; then return 1; fi; }
+`
+
 // Run runs a shell script as root of the machine, and returns what it says.
 // The test fails if the script does.
 func (m Machine) Run(t *testing.T, script string) string {
 	t.Helper()
+	if line := regexp.MustCompile(`(?m)^! .*`).FindString(script); line != "" {
+		t.Fatalf("%s: nobody would see it succeed: say not", line)
+	}
 	if os.Geteuid() != 0 {
 		t.Fatal("a machine of its own needs root")
 	}
@@ -64,7 +75,7 @@ func (m Machine) Run(t *testing.T, script string) string {
 			t.Fatal(err)
 		}
 	}
-	write("payload/script", "#!/bin/bash\nset -euxo pipefail\n"+script+"\ntrap - EXIT\necho ended well\n")
+	write("payload/script", begin+script+"\ntrap - EXIT\necho ended well\n")
 	write("machine.sh", setUp)
 	kind := "plain"
 	if m.Systemd {
