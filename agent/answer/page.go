@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/restaple/restaple/agent/schedule"
 	"github.com/restaple/restaple/agent/staple"
 )
 
@@ -58,15 +59,19 @@ func (p *page) send(w http.ResponseWriter, r *http.Request, now time.Time) (unch
 	return false
 }
 
-// maxAge is for how many seconds a cache need not ask again: up to the middle
-// of the staple's life, about when there will be a newer one, and after that
-// a quarter of what is left of it.
+// maxAge is for how many seconds a cache need not ask again: up to when a newer
+// one is asked for. After that there may be one at any time, so it is a quarter of
+// what is left, and an hour at most.
 func (p *page) maxAge(now time.Time) int {
-	middle := p.ThisUpdate.Add(p.Expires.Sub(p.ThisUpdate) / 2)
-	if now.Before(middle) {
-		return int(middle.Sub(now) / time.Second)
+	newer := schedule.MiddleAt(p.ThisUpdate, p.Expires)
+	if p.NextUpdate.IsZero() {
+		newer = p.ThisUpdate.Add(schedule.NoNextUpdateRefresh)
 	}
-	return max(0, int(p.Expires.Sub(now)/4/time.Second))
+	in := newer.Sub(now)
+	if in <= 0 {
+		in = min(time.Hour, p.Expires.Sub(now)/4)
+	}
+	return max(0, int(in/time.Second))
 }
 
 // isCurrent reports whether the client has the staple already (RFC 9110

@@ -41,7 +41,13 @@ func window(thisUpdate, expires time.Time) time.Duration {
 // the same for a key and so needs no memory.
 func RefreshAt(thisUpdate, expires time.Time, key uint64) time.Time {
 	w := min(window(thisUpdate, expires), longestWindow)
-	return thisUpdate.Add(w/2 - part(key, w/10))
+	return MiddleAt(thisUpdate, expires).Add(-part(key, w/10))
+}
+
+// MiddleAt is the middle of a staple's window: all who have it ask for a newer
+// one before.
+func MiddleAt(thisUpdate, expires time.Time) time.Time {
+	return thisUpdate.Add(min(window(thisUpdate, expires), longestWindow) / 2)
 }
 
 // UrgentAt is when the last quarter of the window begins. From then on a
