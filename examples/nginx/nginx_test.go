@@ -111,6 +111,12 @@ func TestNginxWithABrokenConfiguration(t *testing.T) {
 	})
 }
 
+// TestNginxWithACertificateThatCanHaveNoStaple shows that nginx starts and
+// reloads, although its configuration names a staple.
+func TestNginxWithACertificateThatCanHaveNoStaple(t *testing.T) {
+	variant{chain: chain, key: key, staple: staple}.example().ProveUnstapled(t)
+}
+
 func TestNginxWithCertbot(t *testing.T) {
 	const live = "/etc/letsencrypt/live/www.example.com/"
 	v := variant{

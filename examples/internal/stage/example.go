@@ -2,6 +2,7 @@ package stage
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/x509"
 	"fmt"
 	"testing"
@@ -56,6 +57,9 @@ type Example struct {
 
 	// Gap is how long handshakes may fail while a certificate is renewed.
 	Gap time.Duration
+
+	// Patience is how long to wait for the server; 0: a minute.
+	Patience time.Duration
 }
 
 // Prove shows that restaple keeps its promises with the server.
@@ -116,6 +120,13 @@ func (e Example) ProveRefreshed(t *testing.T) {
 	e.on(t).refreshed()
 }
 
+// ProveUntold shows that the server finds a new staple by itself, as it is
+// told of none.
+func (e Example) ProveUntold(t *testing.T) {
+	t.Parallel()
+	e.on(t).untold()
+}
+
 // ProveHealed shows that a server which starts with older staples than those on
 // disk gets these. Keep puts the staples that there are where the server will
 // find them whenever it starts.
@@ -137,9 +148,10 @@ type play struct {
 	address string
 	issued  []*lab.Issued // for each of the certificates
 	server  *Process
+	trusted []*x509.Certificate // by clients, beside the root
 }
 
-// patience is how long to wait for what has to come.
+// patience is how long to wait for what has to come, unless an example says so.
 const patience = time.Minute
 
 // begin brings everything to where a machine is after it has booted: restaple
@@ -205,6 +217,9 @@ func (p *play) serve() {
 func (p *play) client(i int) Client {
 	roots := x509.NewCertPool()
 	roots.AddCert(p.PKI.Root.Certificate)
+	for _, c := range p.trusted {
+		roots.AddCert(c)
+	}
 	return Client{Address: p.address, Roots: roots, Type: p.Certificates[i].Type, SMTP: p.SMTP}
 }
 
@@ -220,6 +235,7 @@ func (p *play) watch() []*Watch {
 // until waits until a condition holds on what others do.
 func (p *play) until(what string, ok func() error) {
 	p.T.Helper()
+	patience := cmp.Or(p.Patience, patience)
 	deadline := time.After(patience)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

@@ -142,6 +142,31 @@ func (p *play) ended() {
 	p.see(p.Missing, time.Time{})
 }
 
+// untold: nobody tells the server, and until it looks by itself, that it has an
+// older staple than the disk is no error.
+func (p *play) untold() {
+	p.begin(p.Short)
+	watches := p.watch()
+	first := p.see(Good, time.Time{})
+	served := p.looks()
+	<-time.After(time.Until(first.Add(p.Short.Age + 2*time.Second))) // there is a newer response each second
+	p.Refresh(0, "--force")
+	for i, c := range p.Certificates {
+		if bytes.Equal(p.onDisk(p.staple(c)), served[i].Staple) {
+			p.T.Fatalf("%s: nothing has changed on disk", c.Chain)
+		}
+	}
+	for i, now := range p.looks() {
+		if !bytes.Equal(now.Staple, served[i].Staple) {
+			p.T.Errorf("got %v at once: somebody has told the server", now)
+		}
+	}
+	p.check()
+	p.see(Good, first)
+	p.check()
+	p.end(watches)
+}
+
 // healed: the server starts, and starts again, with older staples than those on
 // disk. Nothing is due, and the responder is down: it can have the newest ones
 // from the agent's comparison only.
