@@ -2,8 +2,10 @@ package nginxdualcert
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/restaple/restaple/agent/lab"
 	"github.com/restaple/restaple/examples/internal/desk"
@@ -35,9 +37,44 @@ func TestNginxWithTwoCertificates(t *testing.T) {
 		Renewed: func(s *stage.Stage) []string {
 			return []string{"nginx -s reload", "nginx -c " + s.Path("/etc/nginx/nginx.conf") + " -s reload"}
 		},
+		Again: reload,
 		Late:  true,
 		Keeps: true,
 	}.Prove(t)
+}
+
+// reload reloads nginx and waits until the worker that served before has ended.
+func reload(s *stage.Stage) {
+	s.T.Helper()
+	before := workers(s)
+	if said, code := s.Run("nginx", "-c", s.Path("/etc/nginx/nginx.conf"), "-s", "reload"); code != 0 {
+		s.T.Fatalf("nginx -s reload: exit code %d\n%s", code, said)
+	}
+	deadline := time.After(time.Minute)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for now := before; len(now) != 1 || now[0] == before[0]; now = workers(s) {
+		select {
+		case <-deadline:
+			s.T.Fatalf("workers a minute after the reload: got %q, want one other than %q", now, before)
+		case <-tick.C:
+		}
+	}
+}
+
+// workers are the processes that nginx's master has.
+func workers(s *stage.Stage) []string {
+	s.T.Helper()
+	pid, err := os.ReadFile(s.Path("/run/nginx.pid"))
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	master := strings.TrimSpace(string(pid))
+	children, err := os.ReadFile("/proc/" + master + "/task/" + master + "/children")
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	return strings.Fields(string(children))
 }
 
 // prepare makes the directories that Debian's package has made, and has nginx

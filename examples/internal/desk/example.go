@@ -2,10 +2,12 @@ package desk
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -36,9 +38,15 @@ type Example struct {
 	// only when it starts, which renewed.sh cannot do on the stage.
 	Restarts bool
 
-	// Late says that the first handshakes have no staple: the server asks
+	// Late says that the first handshakes may have no staple: the server asks
 	// in the background.
 	Late bool
+
+	// Again has the server load everything again, as a reload does, and waits
+	// until nobody serves who did before. Not nil: the server first asks when
+	// a client wants to know and has it not wait, so that the very first
+	// handshake after a start or reload has no staple.
+	Again func(s *stage.Stage)
 
 	// Keeps says that the server asks again after minutes at the earliest,
 	// so that what changes is not seen within a test. Only the end of a
@@ -66,6 +74,9 @@ func (e Example) Prove(t *testing.T) {
 	if !e.Keeps {
 		scenes["refreshed"] = (*play).refreshed
 		scenes["revoked"] = (*play).revoked
+	}
+	if e.Again != nil {
+		scenes["again"] = (*play).again
 	}
 	if e.Renewed != nil {
 		scenes["renewed"] = (*play).renewed
@@ -152,17 +163,31 @@ func (p *play) start() {
 func (p *play) serve() {
 	p.T.Helper()
 	p.server = p.Serve(p.Stage)
-	for i := range p.Certificates {
+	p.first()
+}
+
+// first makes the first handshakes with a server that may not take connections
+// yet, and looks at what they have.
+func (p *play) first() {
+	p.T.Helper()
+	for i, c := range p.Certificates {
 		var first stage.Sight
+		begun := 0 // handshakes, that is: not those that nobody took
 		p.until("the server takes connections", func() (err error) {
 			if p.server.Ended() {
 				p.T.Fatalf("the server has ended: %v", p.server.Stop())
 			}
 			first, err = p.client(i).Look()
+			if !errors.Is(err, syscall.ECONNREFUSED) {
+				begun++
+			}
 			return err
 		})
-		if !p.Late && !p.agent.Ended() && first.Kind != stage.Good {
-			p.T.Errorf("the first handshake with %s: got %v, want a good staple", p.Certificates[i].Chain, first)
+		switch {
+		case p.Again != nil && begun == 1 && first.Kind != stage.None:
+			p.T.Errorf("the first handshake with %s: got %v, want no staple", c.Chain, first)
+		case !p.Late && !p.agent.Ended() && first.Kind != stage.Good:
+			p.T.Errorf("the first handshake with %s: got %v, want a good staple", c.Chain, first)
 		}
 	}
 }

@@ -51,6 +51,16 @@ func (p *play) served() {
 	end()
 }
 
+// again: after a reload the server begins as after a start, and has its staples
+// again as soon as somebody has wanted to know.
+func (p *play) again() {
+	p.begin(long)
+	p.see(stage.Good, time.Time{})
+	p.Again(p.Stage)
+	p.first()
+	p.see(stage.Good, time.Time{})
+}
+
 // stop stops restaple.
 func (p *play) stop() {
 	p.T.Helper()
