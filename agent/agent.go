@@ -14,6 +14,7 @@ import (
 
 	"github.com/restaple/restaple/agent/prove"
 	"github.com/restaple/restaple/agent/responder"
+	"github.com/restaple/restaple/agent/schedule"
 	"github.com/restaple/restaple/agent/staple"
 	"github.com/restaple/restaple/hooks"
 	"github.com/restaple/restaple/watcher"
@@ -43,7 +44,7 @@ type Agent struct {
 	targets  map[targetKey]*target
 	byStaple map[string]*target
 	subjects map[subjectKey]*subject
-	due      dueQueue
+	due      schedule.Queue[*subject]
 	lookings int // observations on their way
 	askings  int // requests on their way
 	placings int // changes of staple files on their way

@@ -50,8 +50,8 @@ func (a *Agent) checkClock(ctx context.Context) {
 		a.turnBack(now, jump)
 	}
 	for _, s := range a.subjects {
-		s.at = now
-		a.due.set(s)
+		s.At = now
+		a.due.Set(s)
 	}
 	a.lookEverywhere(ctx)
 }

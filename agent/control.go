@@ -47,8 +47,8 @@ func (a *Agent) Refresh(ctx context.Context, paths []string) (due int, err error
 			}
 			due += named
 			s.force = true
-			s.at = now
-			a.due.set(s)
+			s.At = now
+			a.due.Set(s)
 		}
 		a.log.Info("asking the responders on request")
 	})

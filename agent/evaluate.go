@@ -61,8 +61,8 @@ func (a *Agent) evaluate(ctx context.Context, s *subject, now time.Time) {
 			a.ask(s, now)
 		}
 	}
-	s.at = next
-	a.due.set(s)
+	s.At = next
+	a.due.Set(s)
 }
 
 // changing reports whether an answer is on its way to a file: until it is there

@@ -67,13 +67,16 @@ func (a *Agent) loop(ctx context.Context, changes <-chan watcher.Change, once bo
 // step evaluates every subject whose time has come, and says how long nothing
 // else will be due.
 func (a *Agent) step(ctx context.Context, now time.Time) time.Duration {
-	for len(a.due) > 0 && !a.due[0].at.After(now) {
-		a.evaluate(ctx, a.due[0], now)
+	for {
+		s, at, ok := a.due.First()
+		switch {
+		case !ok:
+			return maxSleep
+		case at.After(now):
+			return min(maxSleep, at.Sub(now))
+		}
+		a.evaluate(ctx, s, now)
 	}
-	if len(a.due) == 0 {
-		return maxSleep
-	}
-	return max(0, min(maxSleep, a.due[0].at.Sub(now)))
 }
 
 // settled reports whether all that was found has been dealt with, as far as it

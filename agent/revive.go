@@ -33,8 +33,8 @@ func (a *Agent) revive(back map[string]bool) {
 		for _, u := range urls {
 			if leads(u, issuer) {
 				s.revived = true
-				s.at = now
-				a.due.set(s)
+				s.At = now
+				a.due.Set(s)
 				break
 			}
 		}

@@ -24,7 +24,6 @@ func goodTarget() *target {
 		},
 		urls:    []string{"http://ocsp.example/"},
 		askedAt: noon.Add(-time.Hour),
-		index:   -1,
 	}
 	t := &target{sub: s, disk: disk{
 		kind: valid, status: staple.Good,

@@ -151,7 +151,7 @@ func (a *Agent) attach(t *target, c *chain.Chain, now time.Time) {
 	a.detach(t)
 	s := a.subjects[k]
 	if s == nil {
-		s = &subject{key: k, chain: c, urls: c.Leaf.Responders, index: -1}
+		s = &subject{key: k, chain: c, urls: c.Leaf.Responders}
 		if g.Responder != "" {
 			s.urls, s.override = []string{g.Responder}, true
 		}
@@ -220,8 +220,8 @@ func (a *Agent) detach(t *target) {
 	a.o.Index.put(t, nil)
 	s.targets = slices.DeleteFunc(s.targets, func(o *target) bool { return o == t })
 	if len(s.targets) == 0 {
-		s.at = time.Time{}
-		a.due.set(s)
+		s.At = time.Time{}
+		a.due.Set(s)
 		delete(a.subjects, s.key)
 	}
 }

@@ -3,6 +3,7 @@ package agent
 import (
 	"time"
 
+	"github.com/restaple/restaple/agent/schedule"
 	"github.com/restaple/restaple/agent/staple"
 	"github.com/restaple/restaple/watcher"
 	"github.com/restaple/restaple/watcher/chain"
@@ -139,6 +140,5 @@ type subject struct {
 	etag        string
 	modified    string
 
-	at    time.Time // when to look at it next
-	index int       // in the queue; -1: not in it
+	schedule.Slot // when to look at it next
 }

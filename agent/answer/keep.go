@@ -11,6 +11,7 @@ import (
 
 	"github.com/restaple/restaple/agent"
 	"github.com/restaple/restaple/agent/responder"
+	"github.com/restaple/restaple/agent/schedule"
 	"github.com/restaple/restaple/agent/staple"
 	"github.com/restaple/restaple/watcher/chain"
 )
@@ -55,7 +56,7 @@ type keeper struct {
 
 	mu      sync.Mutex
 	entries map[keptKey]*entry
-	due     dueQueue
+	due     schedule.Queue[*entry]
 	flights int
 	kept    int      // entries of which there is a response
 	spares  int      // entries with one in memory only
@@ -65,10 +66,11 @@ type keeper struct {
 // entry is what is known of one certificate by one hash. The lock of its keeper
 // guards what can change.
 type entry struct {
-	key   keptKey
-	path  string // "": in memory only
-	seed  [sha256.Size]byte
-	index int // in the queue; -1: not in it
+	schedule.Slot // when to look at it next
+
+	key  keptKey
+	path string // "": in memory only
+	seed [sha256.Size]byte
 
 	source   *source
 	chain    *chain.Chain
@@ -86,8 +88,7 @@ type entry struct {
 	status status
 	spare  *page // what is not on disk: unknown, or no file could be written
 
-	flight *flight   // on its way
-	at     time.Time // when to look at it next
+	flight *flight // on its way
 }
 
 // newKeeper makes a keeper that keeps nothing yet.
@@ -153,8 +154,8 @@ func (k *keeper) entry(w wanted, now time.Time) (e *entry, admitted bool) {
 		}
 		admitted = true
 		e = k.add(w)
-		e.at = now.Add(forgetTime)
-		k.due.set(e)
+		e.At = now.Add(forgetTime)
+		k.due.Set(e)
 	}
 	e.asked = now
 	e.source = w.source
@@ -182,7 +183,7 @@ func (k *keeper) ended() bool {
 
 // add makes an entry. The caller has the lock.
 func (k *keeper) add(w wanted) *entry {
-	e := &entry{key: w.key, source: w.source, chain: w.chain, index: -1}
+	e := &entry{key: w.key, source: w.source, chain: w.chain}
 	e.seed = sha256.Sum256([]byte(w.key.path("")))
 	if e.chain == nil {
 		e.chain = w.source.chainOf(w.key.serial)

@@ -133,8 +133,8 @@ func TestWhatIsDueIsTendedTo(t *testing.T) {
 			path := e.path
 			flying := test.entry.flight
 			e.this, e.ends, e.asked, e.flight = test.entry.this, test.entry.ends, test.entry.asked, flying
-			e.at = test.now
-			k.due.set(e)
+			e.At = test.now
+			k.due.Set(e)
 			gone, _ := k.step(test.now)
 			if got := e.flight != flying; got != test.flies {
 				t.Errorf("asked about: got %v, want %v", got, test.flies)
@@ -142,8 +142,8 @@ func TestWhatIsDueIsTendedTo(t *testing.T) {
 			if got := k.entries[e.key] == nil; got != test.dropped {
 				t.Errorf("forgotten: got %v, want %v", got, test.dropped)
 			}
-			if !e.at.Equal(test.again) {
-				t.Errorf("next: got %v, want %v", e.at, test.again)
+			if !e.At.Equal(test.again) {
+				t.Errorf("next: got %v, want %v", e.At, test.again)
 			}
 			if want := test.dropped && !test.entry.this.IsZero(); (len(gone) == 1 && gone[0] == path) != want {
 				t.Errorf("files that go: got %v, want it in them: %v", gone, want)

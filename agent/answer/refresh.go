@@ -50,16 +50,17 @@ func (k *keeper) run(ctx context.Context) error {
 func (k *keeper) step(now time.Time) (gone []string, wait time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for len(k.due) > 0 && !k.due[0].at.After(now) {
-		k.tend(k.due[0], now)
-	}
-	gone, k.trash = k.trash, nil
 	// Timers stand still while a machine is suspended; staples go on ageing.
 	const longest = 20 * time.Second
-	if len(k.due) == 0 {
-		return gone, longest
+	e, at, ok := k.due.First()
+	for ; ok && !at.After(now); e, at, ok = k.due.First() {
+		k.tend(e, now)
 	}
-	return gone, max(0, min(longest, k.due[0].at.Sub(now)))
+	if wait = longest; ok {
+		wait = min(longest, at.Sub(now))
+	}
+	gone, k.trash = k.trash, nil
+	return gone, wait
 }
 
 // tend does what is due for e: it is asked about anew, or forgotten when it
@@ -67,19 +68,19 @@ func (k *keeper) step(now time.Time) (gone []string, wait time.Duration) {
 func (k *keeper) tend(e *entry, now time.Time) {
 	switch {
 	case e.flight != nil:
-		e.at = time.Time{} // its end sets the next
+		e.At = time.Time{} // its end sets the next
 	case e.this.IsZero() && now.Sub(e.asked) < forgetTime:
-		e.at = e.asked.Add(forgetTime)
+		e.At = e.asked.Add(forgetTime)
 	case e.this.IsZero(), !now.Before(e.ends), now.Sub(e.asked) > e.patience():
 		k.drop(e)
 		return
 	case k.flights >= maxFlights:
-		e.at = now.Add(crowded)
+		e.At = now.Add(crowded)
 	default:
 		k.launch(e)
-		e.at = time.Time{}
+		e.At = time.Time{}
 	}
-	k.due.set(e)
+	k.due.Set(e)
 }
 
 // patience is how long a response is kept fresh for nobody: for a whole life
@@ -90,11 +91,11 @@ func (e *entry) patience() time.Duration {
 
 // schedule puts e into the queue for what comes next. The caller has the lock.
 func (k *keeper) schedule(e *entry) {
-	e.at = e.asked.Add(forgetTime)
+	e.At = e.asked.Add(forgetTime)
 	if !e.this.IsZero() {
-		e.at = e.refreshAt()
+		e.At = e.refreshAt()
 	}
-	k.due.set(e)
+	k.due.Set(e)
 	k.wakeUp()
 }
 
@@ -142,8 +143,8 @@ func after(start, at time.Time, pause time.Duration) time.Time {
 
 // drop forgets e, and what is kept of it. The caller has the lock.
 func (k *keeper) drop(e *entry) {
-	e.at = time.Time{}
-	k.due.set(e)
+	e.At = time.Time{}
+	k.due.Set(e)
 	k.setSpare(e, nil)
 	delete(k.entries, e.key)
 	if !e.this.IsZero() {
