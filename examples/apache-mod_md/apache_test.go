@@ -28,6 +28,10 @@ func TestApacheWithModMD(t *testing.T) {
 		Serve: func(s *stage.Stage) *stage.Process {
 			return s.Start("apache2", "-f", s.Path("/etc/apache2/apache2.conf"), "-DFOREGROUND")
 		},
+		Renewed: func(s *stage.Stage) []string {
+			return []string{"systemctl reload apache2", "apache2 -f " + s.Path("/etc/apache2/apache2.conf") + " -k graceful"}
+		},
+		Hook:      "../apache/renewed.sh",
 		Late:      true,
 		Keeps:     true,
 		Stores:    true,

@@ -30,9 +30,11 @@ type Example struct {
 	// Serve starts the server.
 	Serve func(s *stage.Stage) *stage.Process
 
-	// Renewed says how renewed.sh, the example's deploy hook, has to differ on
-	// the stage, by pairs as Install has them. Nil: there is none.
+	// Renewed says how the example's deploy hook has to differ on the stage, by
+	// pairs as Install has them. Nil: there is none. Hook is its file;
+	// "": renewed.sh.
 	Renewed func(s *stage.Stage) []string
+	Hook    string
 
 	// Restarts says that the server takes a certificate that was replaced
 	// only when it starts, which renewed.sh cannot do on the stage.

@@ -2,6 +2,7 @@ package desk
 
 import (
 	"bytes"
+	"cmp"
 	"io"
 	"net/http"
 	"time"
@@ -86,7 +87,7 @@ func (p *play) renewed() {
 	p.see(stage.Good, time.Time{})
 	p.deploy()
 	const hook = "/etc/site/renewed.sh"
-	p.Install("renewed.sh", hook, append(p.Renewed(p.Stage), Listen, p.listen)...)
+	p.Install(cmp.Or(p.Hook, "renewed.sh"), hook, append(p.Renewed(p.Stage), Listen, p.listen)...)
 	if said, code := p.Run("sh", p.Path(hook)); code != 0 {
 		p.T.Fatalf("renewed.sh: exit code %d\n%s", code, said)
 	}
