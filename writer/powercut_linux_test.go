@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/restaple/restaple/hooks"
 	"github.com/restaple/restaple/writer"
@@ -59,9 +60,16 @@ func mount(t *testing.T, args ...string) {
 	t.Helper()
 	run(t, "mount", args...)
 	t.Cleanup(func() {
-		if output, err := exec.Command("umount", args[len(args)-1]).CombinedOutput(); err != nil {
-			t.Errorf("umount: %v: %s", err, output)
+		// Another program of the machine may be looking at all file systems.
+		output, err := exec.Command("umount", args[len(args)-1]).CombinedOutput()
+		for range 100 {
+			if err == nil {
+				return
+			}
+			time.Sleep(100 * time.Millisecond)
+			output, err = exec.Command("umount", args[len(args)-1]).CombinedOutput()
 		}
+		t.Errorf("umount: %v: %s", err, output)
 	})
 }
 
