@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/http"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -13,7 +14,11 @@ import (
 func advice(c agent.Certificate) string {
 	switch c.State {
 	case agent.NoIssuer:
-		return "put the issuer's certificate into the same file, or beside it as " + c.Path + ".issuer, chain.pem or ca.crt, or name a directory with `issuers:`"
+		put := "put the issuer's certificate into the same file, or beside it as " + c.Path + ".issuer, chain.pem or ca.crt, or name a directory with `issuers:`"
+		if c.Reason == "proxy" {
+			put += "; to have it fetched, " + forFailure(c)
+		}
+		return put
 	case agent.Revoked:
 		return "get a new certificate; the staple of this one is withdrawn unless `on_revoked:` says otherwise"
 	case agent.Unknown:
@@ -38,6 +43,17 @@ func advice(c agent.Certificate) string {
 	}
 	if c.OK {
 		return ""
+	}
+	return forFailure(c)
+}
+
+// forFailure is advice about the last request that failed.
+func forFailure(c agent.Certificate) string {
+	switch {
+	case c.Reason == "tls" && strings.Contains(c.Error, "remote error"):
+		return "the responder ends the TLS handshake: it may want to know us by `client_cert:` and `client_key:` for this host"
+	case c.Reason == "proxy" && strings.Contains(c.Error, http.StatusText(http.StatusProxyAuthRequired)):
+		return "the proxy wants to know who asks: write http://USER:PASSWORD@HOST:PORT in `proxy:`, or in HTTP_PROXY"
 	}
 	return byReason[c.Reason]
 }

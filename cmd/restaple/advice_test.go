@@ -28,3 +28,23 @@ func TestAdviceFitsTheCause(t *testing.T) {
 		}
 	}
 }
+
+func TestAdviceOnRequestsThatFail(t *testing.T) {
+	for name, row := range map[string]struct {
+		c    agent.Certificate
+		want string // part of it
+	}{
+		"a responder with a CA of its own":   {agent.Certificate{State: agent.Missing, Reason: "tls", Error: "x509: unknown authority"}, "`ca_file:`"},
+		"a responder that wants to know us":  {agent.Certificate{State: agent.Missing, Reason: "tls", Error: "remote error: tls: certificate required"}, "`client_cert:`"},
+		"a proxy that is not there":          {agent.Certificate{State: agent.Missing, Reason: "proxy", Error: "connection refused"}, "check `proxy:`"},
+		"a proxy that wants to know us":      {agent.Certificate{State: agent.Missing, Reason: "proxy", Error: "407 Proxy Authentication Required"}, "USER:PASSWORD"},
+		"no issuer, and no way to fetch one": {agent.Certificate{State: agent.NoIssuer, Reason: "proxy"}, "`issuers:`; to have it fetched, check `proxy:`"},
+	} {
+		if got := advice(row.c); !strings.Contains(got, row.want) {
+			t.Errorf("%s: got %q, want %q in it", name, got, row.want)
+		}
+	}
+	if got := advice(agent.Certificate{State: agent.NoIssuer, Reason: "dns"}); strings.Contains(got, "fetched") {
+		t.Errorf("another responder has no issuer: %q", got)
+	}
+}

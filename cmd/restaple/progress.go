@@ -64,23 +64,20 @@ func (c *counter) Write(p []byte) (int, error) {
 	return c.w.Write(p)
 }
 
-// logEvery is how often a long pass says in the log how far it has come.
+// logEvery is how often a long pass says in the log how far it has come: the
+// agent is to tell its progress as often.
 const logEvery = 5 * time.Second
 
 // logProgress returns a function that does so, for passes nobody watches. The
 // pass begins when it is called first.
 func logProgress(log *slog.Logger) func(agent.Progress) {
-	var start, last time.Time
+	var start time.Time
 	return func(p agent.Progress) {
-		now := time.Now()
 		if start.IsZero() {
-			start, last = now, now
-		}
-		if now.Sub(last) < logEvery {
+			start = time.Now()
 			return
 		}
-		last = now
-		handled, rate, left := pace(p, now.Sub(start))
+		handled, rate, left := pace(p, time.Since(start))
 		attrs := []any{"done", handled, "of", p.Found, "failed", p.Failed, "per_second", int(rate)}
 		if left > 0 {
 			attrs = append(attrs, "seconds_left", int(left.Seconds()))
