@@ -10,7 +10,7 @@ import (
 // block, clients of one of them get the other's staple.
 type keyTypes struct {
 	by    map[string][]kin
-	mixed map[string]bool // names with two key types; true: looked at
+	mixed map[string]bool // names that have got a second key type, and were not looked at since
 }
 
 // kin are targets with leaves of one name and key type.
@@ -32,7 +32,7 @@ func (k *keyTypes) add(t *target) {
 		i = len(all)
 		all = append(all, kin{keyType: leaf.KeyType})
 		if len(all) > 1 {
-			k.mixed[leaf.Name] = false
+			k.mixed[leaf.Name] = true
 		}
 	}
 	all[i].targets = append(all[i].targets, t)
@@ -74,11 +74,8 @@ func (k *keyTypes) current(name string, now time.Time) []*target {
 // that has changed is read: a renewal with another key type replaces one file
 // after the other.
 func (a *Agent) sayKeyTypes(now time.Time) {
-	for name, done := range a.keyTypes.mixed {
-		if done {
-			continue
-		}
-		a.keyTypes.mixed[name] = true
+	for name := range a.keyTypes.mixed {
+		delete(a.keyTypes.mixed, name)
 		if all := a.keyTypes.current(name, now); len(all) > 1 {
 			a.log.Warn("two key types of one name: if they share a server block, nginx sends one staple with both; "+
 				"keep one of them, or use ssl_stapling_responder and listen: as in examples/nginx-dual-cert",
