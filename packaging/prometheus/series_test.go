@@ -15,6 +15,7 @@ import (
 
 	"github.com/restaple/restaple/agent"
 	"github.com/restaple/restaple/agent/admin"
+	"github.com/restaple/restaple/agent/answer"
 	"github.com/restaple/restaple/agent/prove"
 	"github.com/restaple/restaple/agent/responder"
 	"github.com/restaple/restaple/hooks"
@@ -55,6 +56,7 @@ func scraped(t *testing.T) metrics {
 	m.HookRan("nginx", nil, 0)
 	s := admin.New(admin.Options{Metrics: m, Version: "1.2.3", Log: slog.New(slog.DiscardHandler)})
 	s.SetSource(everything{}, true)
+	s.SetAnswers(func() answer.Counts { return answer.Counts{} })
 	path := filepath.Join(t.TempDir(), "admin.sock")
 	l, err := admin.Listen("unix:" + path)
 	if err != nil {
