@@ -38,7 +38,8 @@ func (a *Agent) onObserved(ctx context.Context, found []observation) {
 			continue // what was found may be old already
 		}
 		if t.placing {
-			continue // what was found is about to change; the end of it looks again
+			t.again = true // what was found is about to change
+			continue
 		}
 		if old := t.sub; old != nil {
 			touched[old] = true
@@ -219,11 +220,12 @@ func (a *Agent) detach(t *target) {
 	t.sub, t.next = nil, nil
 	a.o.Index.put(t, nil)
 	s.targets = slices.DeleteFunc(s.targets, func(o *target) bool { return o == t })
+	s.At = wall() // it may have waited for t
 	if len(s.targets) == 0 {
 		s.At = time.Time{}
-		a.due.Set(s)
 		delete(a.subjects, s.key)
 	}
+	a.due.Set(s)
 }
 
 // forget drops a certificate file that is no longer there. Its staple stays:

@@ -1,0 +1,81 @@
+package agent
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/restaple/restaple/agent/lab"
+	"github.com/restaple/restaple/agent/profile"
+	"github.com/restaple/restaple/agent/responder"
+	"github.com/restaple/restaple/watcher"
+)
+
+// twins is an agent that has found two files with one leaf.
+func twins(t *testing.T) (a *Agent, one, other *target) {
+	t.Helper()
+	pki, err := lab.NewPKI(lab.PKIOptions{Responders: []string{"http://ocsp.invalid/"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	issued, err := pki.Intermediate.Issue(lab.IssueOptions{Names: []string{"site.test"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	generic, err := profile.ByName("generic")
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := responder.New(responder.Options{})
+	t.Cleanup(client.Close)
+	dir := t.TempDir()
+	a, err = New(Options{
+		Groups: []Group{{Sources: []watcher.Source{{Path: dir}}, Profile: generic, UID: -1, GID: -1}},
+		Client: client, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(a.Close)
+	found := func(name string) *target {
+		k := targetKey{filepath.Join(dir, name), 0}
+		if err := os.WriteFile(k.path, issued.ChainPEM(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		look := a.want(nil, k, watcher.Stamp{})[0]
+		x := a.targets[k]
+		x.looking = false
+		a.take(x, look.do(wall()), wall())
+		return x
+	}
+	one, other = found("site.pem"), found("site.pem.new")
+	if one.sub == nil || one.sub != other.sub {
+		t.Fatal("two files with one leaf are not looked after together")
+	}
+	return a, one, other
+}
+
+func TestAFileThatGoesKeepsNoOtherWaiting(t *testing.T) {
+	a, one, other := twins(t)
+	other.placing = true // it is to have the first staple
+	a.evaluate(t.Context(), one.sub, wall())
+	if one.sub.asking {
+		t.Fatal("asked while a staple is on its way to a file")
+	}
+	a.forgetPath(other.key.path)
+	go func() { <-a.answers }()
+	a.step(t.Context(), wall())
+	if !one.sub.asking {
+		t.Errorf("nobody is asked before %v, and there is no staple", one.sub.At)
+	}
+}
+
+func TestWhatIsSeenWhileAFileChangesIsLookedAtAgain(t *testing.T) {
+	a, one, _ := twins(t)
+	one.placing, a.lookings = true, 1
+	a.onObserved(t.Context(), []observation{{key: one.key}})
+	if !one.again {
+		t.Error("what was seen is forgotten")
+	}
+}
