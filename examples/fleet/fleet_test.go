@@ -31,6 +31,9 @@ const (
 	// validity is the life of a response. Refreshes come when 0.4 to 0.5 of
 	// it is over.
 	validity = 30 * time.Second
+
+	// patience is how long to wait for what has to come.
+	patience = 2 * time.Minute
 )
 
 // fleet is a CA's responder that counts, two central restaples behind one
@@ -43,13 +46,15 @@ type fleet struct {
 	counted   atomic.Int64 // questions to the CA
 	issued    []*lab.Issued
 	binary    string
-	name      string // address that stands for the name of the central ones
+	name      string       // address that stands for the name of the central ones
+	inVain    atomic.Int64 // connections to it when none of them was up
 	central   [2]string
 	processes [2]*stage.Process
 }
 
 func TestAFleet(t *testing.T) {
-	f := newFleet(t)
+	t.Parallel()
+	f := newFleet(t, stage.Window{Validity: validity})
 	for i := range f.central {
 		f.startCentral(i)
 	}
@@ -78,16 +83,47 @@ func TestAFleet(t *testing.T) {
 	_ = f.processes[0].Stop()
 	down := time.Now()
 	f.staplesNewerThan(edges+1, down)
-	f.bound("one central one is down", start, 1)
+	f.bound("one central one is down", start, 2)
 
 	// It comes back, and the other one goes.
 	f.startCentral(0)
 	_ = f.processes[1].Stop()
 	f.staplesNewerThan(edges+1, time.Now())
-	f.bound("at the end", start, 2)
+	f.bound("at the end", start, 4)
 }
 
-func newFleet(t *testing.T) *fleet {
+// TestAFleetOutlastsItsCentralOnes has both of them down for a while in which
+// edges want to know.
+func TestAFleetOutlastsItsCentralOnes(t *testing.T) {
+	t.Parallel()
+	// A refresh is due within seconds, the end is far.
+	f := newFleet(t, stage.Window{Validity: 4 * time.Minute, Age: 110 * time.Second})
+	const few = 5
+	for i := range f.central {
+		f.startCentral(i)
+	}
+	for i := range few {
+		f.startEdge(i)
+	}
+	f.staplesNewerThan(few, time.Time{})
+	for _, p := range f.processes {
+		_ = p.Stop() // that the edges get on without them is what counts
+	}
+	before := f.inVain.Load()
+	f.until("edges ask again and again, and nobody answers", func() error {
+		if got := f.inVain.Load() - before; got < 2*few {
+			return fmt.Errorf("they have asked %d times", got)
+		}
+		return nil
+	})
+	last := f.staplesNewerThan(few, time.Time{})
+	for i := range f.central {
+		f.startCentral(i)
+	}
+	f.staplesNewerThan(few, last)
+}
+
+func newFleet(t *testing.T, w stage.Window) *fleet {
 	t.Helper()
 	f := &fleet{Stage: stage.New(t)}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -96,7 +132,7 @@ func newFleet(t *testing.T) *fleet {
 	}
 	f.caAddress = l.Addr().String()
 	f.ca, err = lab.NewResponder(lab.ResponderOptions{
-		CA: f.PKI.Intermediate, Validity: validity, Step: time.Second,
+		CA: f.PKI.Intermediate, Validity: w.Validity, Backdate: w.Age, Step: time.Second,
 		Observe: func(lab.Exchange) { f.counted.Add(1) },
 	})
 	if err != nil {
@@ -222,8 +258,8 @@ func (f *fleet) staplesNewerThan(n int, than time.Time) (newest time.Time) {
 
 // bound holds the number of questions to the CA against what is to be expected:
 // one for each certificate and about half of a response's life, and one for
-// each certificate when a central one without answers starts. Extra is how many
-// of those starts there were.
+// each certificate when a central one starts that has no answers, or goes before
+// the other one has its newest. Extra is how often that was.
 func (f *fleet) bound(when string, start time.Time, extra int) {
 	f.T.Helper()
 	shortest := validity*4/10 - time.Second // responses count in whole seconds
@@ -294,6 +330,7 @@ func (f *fleet) balance() (address string) {
 					to, err = net.Dial("tcp", f.central[(turn+1)%2])
 				}
 				if err != nil {
+					f.inVain.Add(1)
 					return
 				}
 				defer to.Close()
@@ -310,7 +347,7 @@ func (f *fleet) balance() (address string) {
 // until waits until a condition holds on what others do.
 func (f *fleet) until(what string, ok func() error) {
 	f.T.Helper()
-	deadline := time.After(2 * validity)
+	deadline := time.After(patience)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	err := errors.New("not tried")
