@@ -78,9 +78,24 @@ func (p *placer) run(ctx context.Context) error {
 			return nil
 		case <-p.wake:
 		}
-		for batch := p.take(); len(batch) > 0 && ctx.Err() == nil; batch = p.take() {
-			p.out <- p.place(batch)
+		p.placeAll(ctx)
+	}
+}
+
+// placeAll places all that is queued. However slow the disk is, that is one
+// burst to the hooks, which wait for its end as long as for any.
+func (p *placer) placeAll(ctx context.Context) {
+	told := make(map[*hooks.Queue]bool)
+	for batch := p.take(); len(batch) > 0 && ctx.Err() == nil; batch = p.take() {
+		for i := range batch {
+			for _, q := range batch[i].queues {
+				if !told[q] {
+					told[q] = true
+					defer q.Expect()()
+				}
+			}
 		}
+		p.out <- p.place(batch)
 	}
 }
 

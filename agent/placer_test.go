@@ -6,10 +6,14 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/restaple/restaple/agent/profile"
+	"github.com/restaple/restaple/hooks"
 	"github.com/restaple/restaple/watcher"
 	"github.com/restaple/restaple/writer"
 )
@@ -73,6 +77,54 @@ func TestBurstIsPlacedInBatchesToItsEnd(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
+}
+
+// told counts deliveries, and the changes they told of.
+type told struct{ deliveries, changes int }
+
+func (x *told) Deliver(_ context.Context, changes []hooks.Change) error {
+	x.deliveries++
+	x.changes += len(changes)
+	return nil
+}
+
+func TestBurstOnASlowDiskIsOneDelivery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir, out, log := t.TempDir(), make(chan []placed), slog.New(slog.DiscardHandler)
+		cert := filepath.Join(dir, "site.pem")
+		if err := os.WriteFile(cert, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		now, err := watcher.StampOf(cert)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var x told
+		q, err := hooks.NewQueue(hooks.QueueOptions{Name: "reload", Action: &x, Log: log})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := newPlacer(out, log)
+		const burst = 3*maxPlaced + 1
+		for i := range burst {
+			path := fmt.Sprintf("%s.%d.ocsp", cert, i)
+			p.add(placement{key: targetKey{path: cert}, path: path, stamp: now, way: profile.Empty, write: writer.Options{UID: -1, GID: -1},
+				queues: []*hooks.Queue{q}, change: hooks.Change{Event: hooks.Placed, Cert: cert, Staple: path}})
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var ended sync.WaitGroup
+		ended.Go(func() { _ = p.run(ctx) }) // both end with ctx, and without an error
+		ended.Go(func() { _ = q.Run(ctx) })
+		for left := burst; left > 0; left -= len(<-out) {
+			time.Sleep(5 * time.Second) // that a batch takes
+		}
+		time.Sleep(time.Minute)
+		cancel()
+		ended.Wait()
+		if x.deliveries != 1 || x.changes != burst {
+			t.Errorf("%d deliveries of %d changes, want one of %d", x.deliveries, x.changes, burst)
+		}
+	})
 }
 
 func TestFoldersOfStaplesCanBeEntered(t *testing.T) {

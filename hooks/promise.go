@@ -55,6 +55,27 @@ func (p *Promise) Keep(changes []Change) {
 		return
 	}
 	q.backlog.add(p.mark, changes, time.Now())
+	q.stir()
+}
+
+// Expect says that more changes may follow at once, as long as writing them may
+// take. A delivery waits for them until done is called, but for no longer than
+// changes without a pause can put it off.
+func (q *Queue) Expect() (done func()) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.expected++
+	q.stir()
+	return func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.expected--
+		q.stir()
+	}
+}
+
+// stir has Run look when the backlog is due now.
+func (q *Queue) stir() {
 	select {
 	case q.wake <- struct{}{}:
 	default:

@@ -55,6 +55,33 @@ func TestAStreamOfChangesCannotPutADeliveryOffForEver(t *testing.T) {
 	})
 }
 
+func TestADeliveryWaitsForWhatIsExpected(t *testing.T) {
+	for name, row := range map[string]struct {
+		writing, want time.Duration
+	}{
+		"a slow disk":         {10 * time.Second, 11 * time.Second},
+		"one that says never": {time.Hour, 30 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var r recorder
+				q := newQueue(t, QueueOptions{Action: &r})
+				start(t, q)
+				begin := time.Now()
+				done := q.Expect()
+				happen(t, q, placed("a"))
+				pass(row.writing)
+				happen(t, q, placed("b"))
+				done()
+				pass(time.Hour)
+				if got := r.at[0].Sub(begin); got != row.want {
+					t.Errorf("delivered after %v, want %v", got, row.want)
+				}
+			})
+		})
+	}
+}
+
 func TestDueAt(t *testing.T) {
 	base := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	at := func(seconds int) time.Time { return base.Add(time.Duration(seconds) * time.Second) }
