@@ -34,7 +34,6 @@ type QueueOptions struct {
 	Events   []Event                             // it is told of; nil: Placed and Withdrawn
 	Delay    time.Duration                       // of quiet before a delivery; 0: a second, negative: none
 	MaxDelay time.Duration                       // that changes without a pause can put a delivery off; 0: thirty times Delay
-	More     func() bool                         // whether more changes may be about to come: a delivery then waits for another Delay; may be nil
 	Timeout  time.Duration                       // of one attempt; 0: 30 seconds
 	Dir      string                              // under which pending marks are kept; "": changes do not survive the process
 	Log      *slog.Logger                        // with the hook's name attached
@@ -143,9 +142,7 @@ func (q *Queue) Run(ctx context.Context) error {
 		due, stop := q.timer()
 		select {
 		case <-due:
-			if !q.putOff(time.Now()) {
-				q.deliver(ctx)
-			}
+			q.deliver(ctx)
 		case <-q.wake:
 		case <-look.C:
 			q.adopt()
@@ -183,23 +180,6 @@ func (q *Queue) timer() (due <-chan time.Time, stop func() bool) {
 	at := dueAt(b.first, last, q.state.RetryAt, q.options.Delay, q.options.MaxDelay)
 	t := time.NewTimer(time.Until(at))
 	return t.C, t.Stop
-}
-
-// putOff makes what is due wait for what is about to come: a burst of changes
-// can have gaps, when the kernel has dropped events and everything has to be
-// looked at. It reports whether it did.
-func (q *Queue) putOff(now time.Time) bool {
-	if q.options.More == nil || q.options.Delay == 0 || !q.options.More() {
-		return false
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	b := &q.backlog
-	if !now.Before(b.first.Add(q.options.MaxDelay)) {
-		return false
-	}
-	b.last = now
-	return true
 }
 
 // adopt takes over the marks that nobody holds.
