@@ -50,6 +50,8 @@ type Agent struct {
 	placings int // changes of staple files on their way
 	scanning bool
 	rescan   bool              // asked for, and not begun
+	soon     bool              // one is about to be asked for
+	awaited  []func()          // end that hooks wait for more
 	scanned  bool              // at least once
 	looks    uint32            // full looks so far
 	ready    bool              // the first pass is over
@@ -139,6 +141,8 @@ func New(o Options) (*Agent, error) {
 			}
 		}
 	}
+	// A server that no certificate is told to is no concern of ours.
+	a.o.Held = slices.DeleteFunc(slices.Clone(o.Held), func(h Held) bool { return !slices.Contains(a.queues, h.Queue) })
 	if a.memory, err = openMemory(&o); err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
 	}

@@ -1,10 +1,13 @@
 package agent_test
 
 import (
+	"bytes"
 	"context"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -90,6 +93,30 @@ func TestServerThatDoesNotRunIsLeftAloneByAPass(t *testing.T) {
 	w.once("generic")
 	if m.count() != 1 {
 		t.Errorf("a server that runs was compared %d times in one pass, want once", m.count())
+	}
+}
+
+// With --hook somebody else is told instead.
+func TestAPassSaysThatAServerIsNotThereOnlyIfItIsTold(t *testing.T) {
+	for _, used := range []bool{true, false} {
+		w := newWorld(t)
+		w.issue("site.pem", lab.IssueOptions{})
+		q, err := hooks.NewQueue(hooks.QueueOptions{Name: "haproxy", Action: new(recorder), Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var said bytes.Buffer
+		w.options = func(o *agent.Options) {
+			o.Log = slog.New(slog.NewTextHandler(&said, nil))
+			if used {
+				o.Groups[0].Hooks = []*hooks.Queue{q}
+			}
+			o.Held = []agent.Held{{Queue: q, Holder: new(memoryServer), Expected: true}}
+		}
+		w.once("generic")
+		if got := strings.Contains(said.String(), "server is not there"); got != used {
+			t.Errorf("used %v: said %v\n%s", used, got, &said)
+		}
 	}
 }
 

@@ -150,7 +150,11 @@ func (a *Agent) onPlacement(t *target, p placed) {
 	default:
 		t.failed, t.failures, t.writeAt = "", 0, time.Time{}
 		t.disk = disk{stamp: p.disk, kind: kindOf(p.way), snippet: p.snip}
-		if p.changed {
+		switch {
+		case !p.changed:
+		case p.cause == profile.Absent: // nothing has gone
+			log.Info("no staple, so another file is in its place", "way", string(p.way))
+		default:
 			log.Info("staple withdrawn", "reason", string(p.cause), "way", string(p.way))
 		}
 	}

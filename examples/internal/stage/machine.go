@@ -26,6 +26,14 @@ func (s *Stage) Machine(dirs ...string) {
 	s.mounts = dirs
 }
 
+// Seen is the path by which processes on the stage see a file of a real machine.
+func (s *Stage) Seen(path string) string {
+	if len(s.mounts) > 0 {
+		return path
+	}
+	return s.Path(path)
+}
+
 // mounting mounts pairs of directories, and becomes what follows them.
 const mounting = `while [ "$1" != -- ]; do mount --bind "$1" "$2" || exit; shift 2; done; shift; exec "$@"`
 

@@ -84,7 +84,11 @@ func (p *play) renew(code int) {
 		_ = p.server.Stop() // how it takes SIGTERM is its own affair
 	}
 	p.deploy(p.Short)
-	p.Refresh(code)
+	var paths []string
+	for _, c := range p.Certificates {
+		paths = append(paths, p.Seen(c.Chain))
+	}
+	p.Refresh(code, paths...)
 	if p.Restarts {
 		p.serve()
 	}
