@@ -229,6 +229,13 @@ func TestAConfigurationMayOnlyAnswer(t *testing.T) {
 	if code, out, errs := command(t, "config", "check", file); code != exitOK {
 		t.Errorf("exit %d, %s%s", code, out, errs)
 	}
+	counted := []byte(`{"since": "2026-03-01T12:00:00Z", "hits": 7, "kept": 3}`)
+	s.write(filepath.Join(s.state, "answers.json"), counted)
+	s.write(file, fmt.Appendf(nil, "state_dir: %s\nlisten: 127.0.0.1:0\nanswer_for: issuers\nissuers: [{certificate: %s, responder: http://ocsp.test/}]\n", s.state, issuer))
+	const says = "requests answered since 2026-03-01 12:00Z: 7 hits, 0 misses, 0 asked upstream, 3 kept\n"
+	if code, out, errs := command(t, "status", "--config", file); code != exitOK || out != says {
+		t.Errorf("status: exit %d, %s%s, want %q", code, out, errs, says)
+	}
 	s.write(issuer, []byte("no certificate"))
 	if code, _, errs := command(t, "config", "check", file); code != exitUsage || !strings.Contains(errs, issuer) {
 		t.Errorf("with a file that is none: exit %d, %s", code, errs)

@@ -40,7 +40,11 @@ func (r report) table(w io.Writer) error {
 			return err
 		}
 	}
-	if len(r.Certificates) == 0 {
+	switch {
+	case len(r.Certificates) > 0:
+	case r.Answers != nil: // it may be there for those of others
+		return nil
+	default:
 		_, err := fmt.Fprintln(w, "no certificates found")
 		return err
 	}

@@ -1,7 +1,7 @@
 #!/bin/sh
 # For your deploy hook, after keys and chains have been replaced: wait until
 # restaple answers for them, then reload nginx. A server that asks too early
-# gets "try later", and has no staple until it asks again.
+# is told that there is none, and has none until it asks again.
 
 for cert in /etc/nginx/tls/*.pem; do
 	for try in $(seq 60); do # no longer: with a staple or without, the certificate has to be served
