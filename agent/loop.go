@@ -15,6 +15,7 @@ const maxSleep = 20 * time.Second
 // nothing is left to do. It never waits for the network, a disk or a hook.
 func (a *Agent) loop(ctx context.Context, changes <-chan watcher.Change, once bool) error {
 	a.lookEverywhere(ctx)
+	defer a.expectMore(false)
 	timer := time.NewTimer(maxSleep)
 	defer timer.Stop()
 	for {
@@ -38,6 +39,7 @@ func (a *Agent) loop(ctx context.Context, changes <-chan watcher.Change, once bo
 			return nil
 		}
 		a.memory.saveSoon(a.failures)
+		a.expectMore(a.soon || a.scanning || a.rescan || a.lookings > 0)
 		timer.Reset(min(wait, a.progress()))
 		select {
 		case <-ctx.Done():
@@ -101,8 +103,26 @@ func (a *Agent) finished(now time.Time) bool {
 
 func mustStaple(t *target) bool { return t.sub != nil && t.sub.chain.Leaf.MustStaple }
 
+// expectMore has hooks wait while files are looked at, or are about to be since
+// the kernel has dropped events: a burst of renewals is one burst to the
+// server, with whatever gaps it is noticed.
+func (a *Agent) expectMore(more bool) {
+	switch {
+	case more && a.awaited == nil:
+		for _, q := range a.queues {
+			a.awaited = append(a.awaited, q.Expect())
+		}
+	case !more:
+		for _, done := range a.awaited {
+			done()
+		}
+		a.awaited = nil
+	}
+}
+
 // onChange looks again, where the watcher says something has happened.
 func (a *Agent) onChange(ctx context.Context, c watcher.Change) {
+	a.soon = c.Soon || a.soon && !c.All
 	if c.All {
 		a.lookEverywhere(ctx)
 		return

@@ -1,13 +1,52 @@
 package agent
 
 import (
+	"context"
 	"log/slog"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/restaple/restaple/agent/profile"
 	"github.com/restaple/restaple/agent/responder"
+	"github.com/restaple/restaple/hooks"
 	"github.com/restaple/restaple/watcher"
 )
+
+func TestHooksAwaitTheLookThatFollowsLostEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told := make(chan time.Time, 1)
+		q, err := hooks.NewQueue(hooks.QueueOptions{Name: "reload", Log: slog.New(slog.DiscardHandler), Action: action(func() { told <- time.Now() })})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- q.Run(ctx) }()
+		a := &Agent{queues: []*hooks.Queue{q}}
+		begin := time.Now()
+		p, err := q.Promise([]hooks.Change{{Event: hooks.Placed}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Keep([]hooks.Change{{Event: hooks.Placed}})
+		for _, more := range []bool{true, true, false, false} {
+			a.expectMore(more)
+			time.Sleep(2 * time.Second)
+		}
+		if got := (<-told).Sub(begin); got != 4*time.Second {
+			t.Errorf("told after %v, want when nothing more is expected, after 4s", got)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+type action func()
+
+func (f action) Deliver(context.Context, []hooks.Change) error { f(); return nil }
 
 func TestFullLookWaitsForWhatTheLastOneFound(t *testing.T) {
 	generic, err := profile.ByName("generic")

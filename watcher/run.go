@@ -3,6 +3,7 @@ package watcher
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -55,13 +56,14 @@ func (w *Watcher) Run(ctx context.Context, changes chan<- Change) error {
 // runner is the state of one Run; only its goroutine touches it.
 type runner struct {
 	*Watcher
-	kernel   kernel
-	terrain  *terrain
-	adapted  bool // the terrain comes from a Scan
-	settling settling
-	outbox   outbox
-	timer    *time.Timer // for what is settling
-	again    *time.Timer // for the next rescan
+	kernel    kernel
+	terrain   *terrain
+	adapted   bool // the terrain comes from a Scan
+	settling  settling
+	announced bool // that a look at everything is settling
+	outbox    outbox
+	timer     *time.Timer // for what is settling
+	again     *time.Timer // for the next rescan
 }
 
 func (w *Watcher) newRunner() *runner {
@@ -85,6 +87,9 @@ func (r *runner) close() {
 
 func (r *runner) settled() {
 	paths, nextIn := r.settling.due(time.Now())
+	if slices.Contains(paths, everywhere) {
+		r.announced = false
+	}
 	r.outbox.add(paths)
 	if nextIn > 0 {
 		r.timer.Reset(nextIn)
@@ -95,6 +100,10 @@ func (r *runner) settled() {
 func (r *runner) touch(path string) {
 	idle := len(r.settling.paths) == 0
 	r.settling.touch(path, time.Now())
+	if _, all := r.settling.paths[everywhere]; all && !r.announced {
+		r.announced = true
+		r.outbox.change.Soon = !r.outbox.change.All
+	}
 	if idle {
 		r.timer.Reset(r.settling.quiet)
 	}

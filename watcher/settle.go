@@ -77,7 +77,9 @@ func (o *outbox) add(paths []string) {
 
 func (o *outbox) all() { *o = outbox{change: Change{All: true}} }
 
-func (o *outbox) empty() bool { return !o.change.All && len(o.change.Paths) == 0 }
+func (o *outbox) empty() bool {
+	return !o.change.All && !o.change.Soon && len(o.change.Paths) == 0
+}
 
 // maxPaths is the number of paths above which a look at everything costs less
 // than what it takes to name them.

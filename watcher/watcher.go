@@ -28,6 +28,7 @@ type File struct {
 // the look will tell.
 type Change struct {
 	All   bool     // everywhere: do a Scan
+	Soon  bool     // nothing yet; a Change that says All follows within a second or so
 	Paths []string // at these certificates: do a Look
 }
 
