@@ -212,6 +212,33 @@ func TestPathsChooseAmongTheConfiguration(t *testing.T) {
 	}
 }
 
+func TestAConfigurationThatPathsLeaveOutIsNamed(t *testing.T) {
+	s := newScene(t)
+	full, empty := s.state+"/full.yaml", s.state+"/empty.yaml"
+	s.write(full, fmt.Appendf(nil, "certificates:\n  - paths: [%s]\n", s.dir))
+	s.write(empty, []byte("certificates: []\n"))
+	paths := []string{s.cert}
+	for _, row := range []struct {
+		name  string
+		flags workFlags
+		paths []string
+		file  string
+		want  bool
+	}{
+		{"a path", workFlags{}, paths, full, true},
+		{"a path and the configuration", workFlags{config: full}, paths, full, false},
+		{"a path and its server", workFlags{server: "nginx"}, paths, full, false},
+		{"a path and a hook", workFlags{hooks: []string{"true"}}, paths, full, false},
+		{"no path", workFlags{}, nil, full, false},
+		{"a configuration without certificates", workFlags{}, paths, empty, false},
+		{"no configuration", workFlags{}, paths, s.state + "/none.yaml", false},
+	} {
+		if got := row.flags.leavesOut(row.file, row.paths); got != row.want {
+			t.Errorf("%s: got %v, want %v", row.name, got, row.want)
+		}
+	}
+}
+
 func TestOverrideIsTrustedWithoutAllow(t *testing.T) {
 	s := newScene(t)
 	url := s.issued.Certificate.OCSPServer[0]

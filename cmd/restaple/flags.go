@@ -86,6 +86,17 @@ func (f *workFlags) load(paths []string) (c *config.Config, only []string, err e
 	return c, only, f.override(c)
 }
 
+// leavesOut reports whether paths are named and nothing is said of their server,
+// although there is a configuration with certificates: a deploy hook that is
+// written so takes a staple from nginx that nginx needs to start.
+func (f *workFlags) leavesOut(file string, paths []string) bool {
+	if f.config != "" || len(paths) == 0 || f.server != "" || len(f.hooks) > 0 {
+		return false
+	}
+	c, err := config.Load(file)
+	return err == nil && len(c.Certificates) > 0
+}
+
 // override lets flags have the last word, for all certificates.
 func (f *workFlags) override(c *config.Config) error {
 	if _, err := profile.ByName(f.server); err != nil {

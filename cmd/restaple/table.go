@@ -59,7 +59,7 @@ func (r report) table(w io.Writer) error {
 			name += " (must-staple)"
 		}
 		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", name, c.State, left(c.Expires, r.At),
-			short(c.ThisUpdate), short(c.NextUpdate), short(c.RefreshAt),
+			short(c.ThisUpdate), short(c.NextUpdate), due(c.RefreshAt, r.At),
 			cmp.Or(strings.Join(c.Responders, " "), "-"), c.Path)
 	}
 	if err := tw.Flush(); err != nil {
@@ -86,6 +86,16 @@ func short(t time.Time) string {
 		return "-"
 	}
 	return t.UTC().Format("2006-01-02 15:04Z")
+}
+
+// due prints when something is to happen. What is late is due: its own time says
+// nothing, for a certificate that was never asked about it is the leaf's first
+// second.
+func due(at, now time.Time) string {
+	if !at.IsZero() && at.Before(now) {
+		return "due"
+	}
+	return short(at)
 }
 
 // left prints how long a staple is still valid, in its two largest units.
