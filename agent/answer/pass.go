@@ -20,12 +20,11 @@ func (k *keeper) pass(ctx context.Context, q *request, s *source, remote string,
 	if k.ended() {
 		return nil, ended
 	}
-	if !k.takeOff(remote, now) {
+	if !k.lets(remote, now) {
 		k.counters.limited.Add(1)
 		return nil, tryLater
 	}
 	k.counters.passed.Add(1)
-	defer k.touchDown()
 	ctx, cancel := context.WithTimeout(ctx, waitTime)
 	defer cancel()
 	r := result{err: errNobody}
@@ -41,12 +40,16 @@ func (k *keeper) pass(ctx context.Context, q *request, s *source, remote string,
 	return nil, statusOf(r.err)
 }
 
-// passTo hands a request on to one responder of an issuer.
+// passTo hands a request on to one responder of an issuer. It counts for as long as
+// it is in the responder's lane, also if nobody waits for it any more: that may be
+// minutes, and clients may go on asking.
 func (k *keeper) passTo(ctx context.Context, i int, q *request, s *source, der []byte) result {
 	url, configured, _ := k.direct(s, i)
 	host := responder.Host(url)
 	done := make(chan result, 1)
+	k.fill(1)
 	k.lanes.Submit(host, wall().Add(newcomer), func(jobCtx context.Context) responder.Verdict {
+		defer k.fill(-1)
 		if ctx.Err() != nil {
 			return responder.LaneNeutral // nobody waits any more
 		}
@@ -70,21 +73,18 @@ func (k *keeper) passTo(ctx context.Context, i int, q *request, s *source, der [
 	}
 }
 
-// takeOff reports whether one more request may be under way.
-func (k *keeper) takeOff(remote string, now time.Time) bool {
+// lets is admits for those who have not the lock.
+func (k *keeper) lets(remote string, now time.Time) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if !k.admits(remote, now) {
-		return false
-	}
-	k.flights++
-	return true
+	return k.admits(remote, now)
 }
 
-func (k *keeper) touchDown() {
+// fill counts n more requests that wait or are on their way.
+func (k *keeper) fill(n int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.flights--
+	k.flights += n
 }
 
 func (k *keeper) forward(ctx context.Context, q *request, s *source, query responder.Query, der []byte) result {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/restaple/restaple/agent/staple"
@@ -180,6 +181,32 @@ func TestAFileWithoutAnAnswerGoes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The responder is down, and its lane closed: what was passed on to it stays there
+// when its clients have long gone.
+func TestWhatIsPassedOnDoesNotPileUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, s := newTestKeeper(t)
+		p := normal()
+		p.extensions = withNonce(32)
+		q, err := parseRequest(p.encode())
+		if err != nil {
+			t.Fatal(err)
+		}
+		const waves, clients = 3, 1000
+		for range waves {
+			for i := range clients {
+				go k.pass(t.Context(), q, s, fmt.Sprintf("192.0.%d.%d:1", i/250, i%250), wall())
+			}
+			time.Sleep(waitTime + time.Second)
+			synctest.Wait()
+		}
+		if k.flights != maxFlights || k.counters.passed.Load() != maxFlights || k.counters.limited.Load() != waves*clients-maxFlights {
+			t.Errorf("got %d in the air, %d passed on, %d refused, want %d, %d and the rest of %d",
+				k.flights, k.counters.passed.Load(), k.counters.limited.Load(), maxFlights, maxFlights, waves*clients)
+		}
+	})
 }
 
 func TestNobodyGetsMoreEntriesThanRequests(t *testing.T) {
