@@ -64,8 +64,7 @@ func (p *Profile) WithBuffer(n int) *Profile {
 // haproxyFinds reports whether HAProxy finds the issuer that is in a file: the
 // certificate's own, or the one that is called like the staple. Up to 3.2 it
 // does not start with a staple, even an empty one, whose issuer it does not
-// find. It knows
-// nothing of chain.pem, ca.crt and such.
+// find. It knows nothing of chain.pem, ca.crt and such.
 func haproxyFinds(cert, staple, issuer string) bool {
 	return issuer == cert || issuer == haproxyIssuer(staple)
 }

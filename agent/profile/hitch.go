@@ -9,12 +9,14 @@ import (
 
 // hitch verifies what it reads, keeps the last good response, and drops it at
 // nextUpdate. It watches its ocsp-dir, where a staple is called by the MD5 sum
-// of the certificate's path, so nobody has to tell it. With ocsp-resp-file it
-// does not start without a valid file, so nothing is ever taken away from it.
+// of the certificate's path, so nobody has to tell it, unless the certificate
+// names no responder: then it reads the file only when it starts and on SIGHUP.
+// With ocsp-resp-file it does not start without a valid file, so nothing is ever
+// taken away from it.
 func hitch() *Profile {
 	p := &Profile{
 		Name:     "hitch",
-		Template: "/var/lib/hitch/{md5}", // what ocsp-dir is by default,
+		Template: "/var/lib/hitch/{md5}", // what ocsp-dir is by default
 	}
 	p.accept = func(s *staple.Staple, _ time.Time) error {
 		switch {

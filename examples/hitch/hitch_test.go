@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -81,6 +82,25 @@ func TestHitch(t *testing.T) { example(false).Prove(t) }
 // TestHitchWithNothingButItsName leaves it to restaple where hitch looks for
 // staples; whoever deploys a certificate has hitch reload.
 func TestHitchWithNothingButItsName(t *testing.T) { example(true).Prove(t) }
+
+// TestHitchWithACertificateThatNamesNoResponder shows that the hook has hitch
+// read a file that it does not watch.
+func TestHitchWithACertificateThatNamesNoResponder(t *testing.T) {
+	e := example(false)
+	e.Silent = true
+	configure := e.Configure
+	e.Configure = func(s *stage.Stage, address string) {
+		configure(s, address)
+		const path = "/etc/restaple/restaple.yaml"
+		yaml, err := os.ReadFile(s.Path(path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		const after = "server: hitch\n"
+		s.Write(path, []byte(strings.Replace(string(yaml), after, after+"    responder: "+s.Responder()+"\n", 1)), 0o644)
+	}
+	e.ProveRefreshed(t)
+}
 
 const programs = "/usr/sbin/"
 

@@ -16,6 +16,7 @@ type Example struct {
 	Programs     []string // that have to be installed
 	Certificates []Certificate
 	SMTP         bool
+	Silent       bool // the certificates name no responder
 
 	// Configure puts the configuration of the server, which is to listen at
 	// an address, and of restaple in their places.
@@ -187,7 +188,7 @@ func (p *play) deploy(w Window) {
 	p.T.Helper()
 	p.issued = nil
 	for _, c := range p.Certificates {
-		issued := p.issue(c.Type, w)
+		issued := p.issue(c.Type, w, p.Silent)
 		if p.Deploy == nil {
 			p.Put(c, issued)
 		} else {

@@ -54,7 +54,7 @@ func New(t *testing.T, programs ...string) *Stage {
 		t.Fatal(err)
 	}
 	s.address = l.Addr().String()
-	if s.PKI, err = lab.NewPKI(lab.PKIOptions{Responders: []string{"http://" + s.address}}); err != nil {
+	if s.PKI, err = lab.NewPKI(lab.PKIOptions{Responders: []string{s.Responder()}}); err != nil {
 		t.Fatal(err)
 	}
 	if s.delegate, err = s.PKI.Intermediate.Issue(lab.IssueOptions{CommonName: "responder", OCSPSigning: true, NoCheck: true}); err != nil {
@@ -65,6 +65,9 @@ func New(t *testing.T, programs ...string) *Stage {
 	t.Cleanup(func() { s.down() })
 	return s
 }
+
+// Responder is the URL of the responder.
+func (s *Stage) Responder() string { return "http://" + s.address }
 
 // Respond has the responder sign responses with this window from now on. There
 // is a newer response each second.
