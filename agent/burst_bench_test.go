@@ -43,6 +43,8 @@ func BenchmarkRenewed(b *testing.B) {
 	defer start(b, a)()
 	<-ready
 	var ours, writing time.Duration
+	var reloads []time.Time
+	told.after(func() { reloads = append(reloads, time.Now()) })
 	for b.Loop() {
 		before := told.count()
 		begun := time.Now()
@@ -57,6 +59,9 @@ func BenchmarkRenewed(b *testing.B) {
 		ours += time.Since(begun)
 		time.Sleep(3 * time.Second) // for a second reload, if there is one
 		if got := told.count() - before; got != 1 {
+			for _, at := range reloads[before:] {
+				b.Logf("a reload after %v", at.Sub(begun).Round(100*time.Millisecond))
+			}
 			b.Fatalf("%d reloads for %d renewed certificates, want one", got, n)
 		}
 		f.checkAll(b, n)
