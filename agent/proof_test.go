@@ -60,6 +60,7 @@ func TestHandshakeProvesWhatIsServed(t *testing.T) {
 	address, reload := tlsServer(t, issued, w.path("site.pem.ocsp"))
 	w.group = func(g *agent.Group) { g.Prove = []prove.Address{address} }
 	w.options = func(o *agent.Options) { o.ProveWithin = 200 * time.Millisecond }
+	said := w.logTo()
 	a := w.run("generic")
 	w.told.after(a.ProveSoon) // as a hook's result does
 	result := func() prove.Result {
@@ -71,6 +72,8 @@ func TestHandshakeProvesWhatIsServed(t *testing.T) {
 	// Nobody reloads the server: it serves nothing while there is a staple.
 	eventually(t, "the staple", func() bool { _, err := w.verified("site.pem", "site.pem.ocsp"); return err == nil })
 	eventually(t, "the finding that it is not served", func() bool { return result() == prove.NoneServed })
+	const wrong = "level=ERROR msg=\"server does not serve what is on disk\""
+	eventually(t, "a word of it", func() bool { return len(said.lines(wrong)) == 1 })
 	reload()
 	a.ProveSoon()
 	eventually(t, "the proof", func() bool { return result() == prove.Proven })
@@ -79,10 +82,9 @@ func TestHandshakeProvesWhatIsServed(t *testing.T) {
 func TestPassFailsIfTheServerServesSomethingElse(t *testing.T) {
 	w := newWorld(t)
 	issued := w.issue("site.pem", lab.IssueOptions{})
-	other := w.issue("other.pem", lab.IssueOptions{})
+	w.issue("other.pem", lab.IssueOptions{})
 	w.once("generic")
 	wrong, _ := tlsServer(t, issued, w.path("other.pem.ocsp"))
-	_ = other
 	gone, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

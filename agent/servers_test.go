@@ -212,6 +212,44 @@ func TestSnippetComesAndGoesWithTheStaple(t *testing.T) {
 	}
 }
 
+// nginx does not start with a snippet that names a file which is not there.
+func TestSnippetIsNeverThereWithoutItsStaple(t *testing.T) {
+	w := newWorld(t)
+	snippets := t.TempDir()
+	w.group = func(g *agent.Group) {
+		g.Profile = g.Profile.WithSnippet()
+		g.Snippet, g.SnippetText = snippets+"/{name}.conf", profile.SnippetText(false)
+	}
+	blocked := w.issue("blocked.pem", lab.IssueOptions{})
+	kept := w.issue("kept.pem", lab.IssueOptions{})
+	inTheWay := func(path string) { // neither replaced nor removed
+		t.Helper()
+		if err := os.MkdirAll(path+"/x", 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	inTheWay(w.path("blocked.pem.ocsp"))
+	w.once("nginx")
+	if _, err := os.Stat(snippets + "/blocked.conf"); !os.IsNotExist(err) {
+		t.Errorf("the staple could not be written, and its snippet was: %v", err)
+	}
+	before := w.mustHold("kept.pem")
+	if err := os.Remove(snippets + "/kept.conf"); err != nil {
+		t.Fatal(err)
+	}
+	inTheWay(snippets + "/kept.conf")
+	for _, leaf := range []*lab.Issued{blocked, kept} {
+		if err := w.responder.Revoke(leaf.Certificate.SerialNumber, "", time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.options = func(o *agent.Options) { o.Force = true }
+	w.once("nginx")
+	if der, err := os.ReadFile(w.path("kept.pem.ocsp")); !bytes.Equal(der, before.DER()) {
+		t.Errorf("the snippet could not be removed, and its staple was: %v", err)
+	}
+}
+
 func TestReadOnlyPlaceStopsNobodyElse(t *testing.T) {
 	w := newWorld(t)
 	w.issue("good.pem", lab.IssueOptions{})
