@@ -77,12 +77,12 @@ func (k *keeper) submit(f *flight, q question, ends time.Time) {
 		if kept == nil {
 			q.held = responder.Validators{} // it has been purged
 		}
-		k.counters.upstream.Add(1)
+		k.spend(ctx)
 		r := q.ask(ctx, k.client, k.verifiers[q.source.strict])
 		if r.same {
 			if r.page = k.look(f.entry, wall()); r.page == nil { // purged meanwhile
 				q.held = responder.Validators{}
-				k.counters.upstream.Add(1)
+				k.spend(ctx)
 				r = q.ask(ctx, k.client, k.verifiers[q.source.strict])
 			}
 		}
@@ -100,6 +100,14 @@ func (k *keeper) submit(f *flight, q question, ends time.Time) {
 		k.land(f, r)
 		return r.load
 	})
+}
+
+// spend counts a request that is about to be made. None is for a job that its lane
+// hands back.
+func (k *keeper) spend(job context.Context) {
+	if responder.HandedBack(job) == nil {
+		k.counters.upstream.Add(1)
+	}
 }
 
 // direct says who is asked, and whether with a nonce.

@@ -20,15 +20,16 @@ func (k *keeper) pass(ctx context.Context, q *request, s *source, remote string,
 	if k.ended() {
 		return nil, ended
 	}
-	if !k.lets(remote, now) {
+	if !k.takeOff(remote, now) {
 		k.counters.limited.Add(1)
 		return nil, tryLater
 	}
 	k.counters.passed.Add(1)
 	ctx, cancel := context.WithTimeout(ctx, waitTime)
 	defer cancel()
-	r := result{err: errNobody}
-	for i := 0; i < len(s.responders) && r.err != nil && ctx.Err() == nil && !k.ended(); i++ {
+	r := k.passTo(ctx, 0, q, s, der)
+	for i := 1; i < len(s.responders) && r.err != nil && ctx.Err() == nil && !k.ended(); i++ {
+		k.fill(1)
 		r = k.passTo(ctx, i, q, s, der)
 	}
 	switch {
@@ -40,20 +41,19 @@ func (k *keeper) pass(ctx context.Context, q *request, s *source, remote string,
 	return nil, statusOf(r.err)
 }
 
-// passTo hands a request on to one responder of an issuer. It counts for as long as
-// it is in the responder's lane, also if nobody waits for it any more: that may be
-// minutes, and clients may go on asking.
+// passTo hands a request, which has been counted, on to one responder of an issuer.
+// It counts for as long as it is in the responder's lane, also if nobody waits for
+// it any more: that may be minutes, and clients may go on asking.
 func (k *keeper) passTo(ctx context.Context, i int, q *request, s *source, der []byte) result {
 	url, configured, _ := k.direct(s, i)
 	host := responder.Host(url)
 	done := make(chan result, 1)
-	k.fill(1)
 	k.lanes.Submit(host, wall().Add(newcomer), func(jobCtx context.Context) responder.Verdict {
 		defer k.fill(-1)
 		if ctx.Err() != nil {
 			return responder.LaneNeutral // nobody waits any more
 		}
-		k.counters.upstream.Add(1)
+		k.spend(jobCtx)
 		r := k.forward(jobCtx, q, s, responder.Query{URL: url, Configured: configured}, der)
 		if r.hold > 0 {
 			k.lanes.Hold(host, r.hold)
@@ -73,11 +73,15 @@ func (k *keeper) passTo(ctx context.Context, i int, q *request, s *source, der [
 	}
 }
 
-// lets is admits for those who have not the lock.
-func (k *keeper) lets(remote string, now time.Time) bool {
+// takeOff counts one more request, if it may be made.
+func (k *keeper) takeOff(remote string, now time.Time) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.admits(remote, now)
+	if !k.admits(remote, now) {
+		return false
+	}
+	k.flights++
+	return true
 }
 
 // fill counts n more requests that wait or are on their way.

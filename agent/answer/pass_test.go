@@ -112,6 +112,22 @@ func TestARequestAboutSeveralIsPassedOn(t *testing.T) {
 	w.says(w.post(w.multi(nil, leaf, other)), ocsp.TryLater)
 }
 
+func TestWhoeverWantsToBeLeftAloneIsNotAsked(t *testing.T) {
+	w := newWorld(t)
+	if err := w.ca.SetFault("503=120"); err != nil {
+		t.Fatal(err)
+	}
+	w.serve(w.forIssuer)
+	w.says(w.post(w.request(w.issue(), crypto.SHA1)), ocsp.TryLater)
+	asked := w.questions()
+	w.says(w.post(w.request(w.issue(), crypto.SHA1)), ocsp.TryLater)
+	w.says(w.post(w.multi([]byte("nonce"), w.issue())), ocsp.TryLater)
+	if got := w.questions(); got != asked {
+		t.Errorf("the CA was asked %d more times", got-asked)
+	}
+	w.counts(answer.Counts{Misses: 3, Upstream: 1, Passed: 1})
+}
+
 func TestAnAnswerToAnotherRequestIsNotPassedOn(t *testing.T) {
 	w := newWorld(t)
 	leaf := w.issue()

@@ -183,8 +183,8 @@ func TestAFileWithoutAnAnswerGoes(t *testing.T) {
 	}
 }
 
-// The responder is down, and its lane closed: what was passed on to it stays there
-// when its clients have long gone.
+// What was passed on may be in a slow responder's lane when its client has long
+// gone. This lane does not move at all.
 func TestWhatIsPassedOnDoesNotPileUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, s := newTestKeeper(t)
