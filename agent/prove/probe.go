@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"time"
@@ -129,8 +130,24 @@ func handshake(ctx context.Context, conn net.Conn, o Options) (*tls.ConnectionSt
 			return nil
 		},
 	})
-	err = client.HandshakeContext(ctx)
+	if err = client.HandshakeContext(ctx); err == nil {
+		takeLeave(client, o.StartTLS == SMTP)
+	}
 	return seen, err
+}
+
+// leaveTime is how long a mail server may take to say goodbye.
+const leaveTime = time.Second
+
+// takeLeave ends a connection as it should be: servers log as an error that one
+// breaks off. All has been seen, so nothing depends on it.
+func takeLeave(client *tls.Conn, fromMail bool) {
+	if fromMail {
+		_ = client.SetDeadline(time.Now().Add(leaveTime))
+		_, _ = io.WriteString(client, "QUIT\r\n")
+		_, _ = client.Read(make([]byte, 512))
+	}
+	_ = client.Close()
 }
 
 // presented makes a chain of what a server sent: the leaf comes first (RFC

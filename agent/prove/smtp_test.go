@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -32,6 +33,48 @@ func mailServer(t *testing.T, config *tls.Config, replies map[string]string) Add
 	})
 	a.StartTLS = SMTP
 	return a
+}
+
+// What only breaks off is in the server's log as an error.
+func TestProbeTakesItsLeave(t *testing.T) {
+	w := newWorld(t, lab.IssueOptions{})
+	config := &tls.Config{Certificates: []tls.Certificate{w.issued.TLS(nil)}}
+	for name, row := range map[string]struct {
+		start string
+		want  string
+	}{"https": {"", ""}, "smtp": {SMTP, "QUIT\r\n"}} {
+		t.Run(name, func(t *testing.T) {
+			heard, ended := make(chan string, 1), make(chan error, 1)
+			a := listen(t, func(conn net.Conn) {
+				if row.start == SMTP {
+					lines := bufio.NewScanner(conn)
+					fmt.Fprint(conn, "220 mx\r\n")
+					lines.Scan()
+					fmt.Fprint(conn, "250-mx\r\n250 STARTTLS\r\n")
+					lines.Scan()
+					fmt.Fprint(conn, "220 go on\r\n")
+				}
+				c := tls.Server(conn, config)
+				said := make([]byte, len(row.want))
+				if _, err := io.ReadFull(c, said); err == nil && row.start == SMTP {
+					fmt.Fprint(c, "221 bye\r\n")
+				}
+				heard <- string(said)
+				_, err := c.Read(make([]byte, 1))
+				ended <- err
+			})
+			a.StartTLS = row.start
+			if _, err := Probe(t.Context(), Options{Address: a}); err != nil {
+				t.Fatal(err)
+			}
+			if got := <-heard; got != row.want {
+				t.Errorf("the server heard %q, want %q", got, row.want)
+			}
+			if err := <-ended; err != io.EOF {
+				t.Errorf("the server saw the end as %v, want TLS's own", err)
+			}
+		})
+	}
 }
 
 func TestProbeOfAMailServer(t *testing.T) {

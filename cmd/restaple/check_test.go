@@ -186,6 +186,9 @@ func TestCheckFindsTheFileByTheCertificate(t *testing.T) {
 			t.Errorf("%s: got %s (%s), want %s", server, got.Result, got.Detail, want)
 		}
 	}
+	if _, out, _ := w.restaple("check", "--connect", w.serve(site.TLS(nil)), "--server", "haproxy", w.dir); !strings.Contains(out, staple+" (no staple to serve)") {
+		t.Errorf("nothing is served, and nothing is there to serve; got\n%s", out)
+	}
 	stranger := w.issue(lab.IssueOptions{Names: []string{"stranger.test"}})
 	if code, got := w.check("--connect", w.serve(stranger.TLS(w.response(stranger, time.Minute, nil))), w.dir); code != 1 || got.Result != prove.OtherLeaf {
 		t.Errorf("got %d, %s (%s)", code, got.Result, got.Detail)

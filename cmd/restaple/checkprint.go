@@ -110,7 +110,10 @@ func (r *checked) print(w io.Writer) error {
 	}
 	if d := r.Disk; d != nil {
 		same := "not what is served"
-		if d.Same {
+		switch {
+		case d.Same && r.Staple == nil:
+			same = "no staple to serve"
+		case d.Same:
 			same = "what is served"
 		}
 		line("  on disk      %s (%s)", d.Path, same)

@@ -39,8 +39,8 @@ func (s *system) usualHook(p *profile.Profile, stateDir string) (*hooks.Queue, e
 // begins anew.
 const haproxyTimeout = 5 * time.Minute
 
-// haproxyQueue hands staples to a running HAProxy, at the first of the sockets
-// usual sockets that is there, or at the one that is configured. The server is
+// haproxyQueue hands staples to a running HAProxy, at the first of the usual
+// sockets that is there, or at the one that is configured. The server is
 // also compared with the disk.
 func (s *system) haproxyQueue(h *config.Hook, c *config.HAProxy, usual []string, stateDir string) (*hooks.Queue, error) {
 	log := s.log.With("hook", h.Name)
