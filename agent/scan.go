@@ -89,11 +89,28 @@ func (a *Agent) onScan(ctx context.Context, s scan) {
 		a.targets[f.key].seen = a.looks
 	}
 	for _, t := range a.targets {
-		if t.seen != a.looks && !hidden(t.key.path, s.problems) {
+		if t.seen == a.looks || hidden(t.key.path, s.problems) {
+			continue
+		}
+		switch now, there := a.find(t.key); {
+		case !there:
 			a.forget(t)
+		case now != t.stamp:
+			looks = a.want(looks, t.key, now)
 		}
 	}
 	a.observe(ctx, looks)
+}
+
+// find looks for a file that a full look has not seen. It may be there: a
+// listing of a directory may pass over what is replaced at that moment.
+func (a *Agent) find(k targetKey) (now watcher.Stamp, there bool) {
+	files := a.watch.Look(k.path)
+	i := slices.IndexFunc(files, func(f watcher.File) bool { return a.groupOf[f.Source] == k.group })
+	if i < 0 {
+		return watcher.Stamp{}, false
+	}
+	return files[i].Stamp, true
 }
 
 // hidden reports whether a file that was not found may be there all the same:

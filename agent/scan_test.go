@@ -3,10 +3,13 @@ package agent
 import (
 	"context"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/restaple/restaple/agent/lab"
 	"github.com/restaple/restaple/agent/profile"
 	"github.com/restaple/restaple/agent/responder"
 	"github.com/restaple/restaple/hooks"
@@ -47,6 +50,32 @@ func TestHooksAwaitTheLookThatFollowsLostEvents(t *testing.T) {
 type action func()
 
 func (f action) Deliver(context.Context, []hooks.Change) error { f(); return nil }
+
+// TestListingThatMissesAFileForgetsItNot: what is renamed over another while the
+// directory is listed may be in neither place.
+func TestListingThatMissesAFileForgetsItNot(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		for _, name := range []string{"same.pem", "replaced.pem", "gone.pem"} {
+			b.issue(name, a0)
+		}
+		b.behave("a.example", b.good(time.Hour, 0))
+		b.run(nil)
+		b.pass(time.Second)
+		if err := os.Remove(filepath.Join(b.dir, "gone.pem")); err != nil {
+			t.Fatal(err)
+		}
+		b.issueSince("replaced.pem", time.Now(), lab.IssueOptions{Responders: []string{a0}})
+		asked := b.requests()
+		b.agent.onLoop(t.Context(), func() { b.agent.onScan(t.Context(), scan{}) })
+		b.pass(time.Second)
+		if got := b.states(); got[Fresh] != 2 || len(got) != 1 || b.requests() != asked+1 {
+			t.Errorf("states %v after %d more requests, want two fresh after one", got, b.requests()-asked)
+		}
+		if got := b.log.from(slog.LevelInfo, "certificate gone"); len(got) != 1 {
+			t.Errorf("gone: %v, want one", got)
+		}
+	})
+}
 
 func TestFullLookWaitsForWhatTheLastOneFound(t *testing.T) {
 	generic, err := profile.ByName("generic")
