@@ -24,3 +24,16 @@ func TestLookingOnlyAsksNobodyAndChangesNothing(t *testing.T) {
 		t.Errorf("got %v, %v in the directory, want only the certificate", entries, err)
 	}
 }
+
+func TestLookingShowsWhatAnotherProcessWasTold(t *testing.T) {
+	w := newWorld(t)
+	w.issue("site.pem", lab.IssueOptions{})
+	if err := w.responder.SetFault("503=1"); err != nil {
+		t.Fatal(err)
+	}
+	w.once("generic")
+	w.options = func(o *agent.Options) { o.LookOnly = true }
+	if got := w.once("generic")["site.pem"]; got.State != agent.Missing || got.Reason != "http" {
+		t.Errorf("state %q, reason %q, want missing for http", got.State, got.Reason)
+	}
+}

@@ -141,6 +141,9 @@ func (a *Agent) describe(t *target, now time.Time) Certificate {
 		Path: t.key.path, Staple: t.staple, Server: a.o.Groups[t.key.group].Profile.Name,
 		State: stateOf(t, now), Error: t.problem, Would: t.would,
 	}
+	if a.o.LookOnly && c.State == Pending && t.sub.failure != nil {
+		c.State = Missing // somebody else has asked
+	}
 	if s := t.sub; s != nil {
 		leaf := s.chain.Leaf
 		c.Name, c.Serial, c.MustStaple = leaf.Name, leaf.SerialHex(), leaf.MustStaple

@@ -212,29 +212,40 @@ func TestPathsChooseAmongTheConfiguration(t *testing.T) {
 	}
 }
 
-func TestAConfigurationThatPathsLeaveOutIsNamed(t *testing.T) {
+func TestPathsOfTheUsualConfigurationGoByIt(t *testing.T) {
 	s := newScene(t)
-	full, empty := s.state+"/full.yaml", s.state+"/empty.yaml"
-	s.write(full, fmt.Appendf(nil, "certificates:\n  - paths: [%s]\n", s.dir))
+	file, broken, empty := s.state+"/full.yaml", s.state+"/broken.yaml", s.state+"/empty.yaml"
+	s.write(file, fmt.Appendf(nil, "certificates:\n  - paths: [%s/*.pem]\n", s.dir))
+	s.write(broken, []byte("certificates: [\n"))
 	s.write(empty, []byte("certificates: []\n"))
-	paths := []string{s.cert}
+	elsewhere := t.TempDir()
+	s.write(elsewhere+"/other.pem", s.issued.ChainPEM())
 	for _, row := range []struct {
 		name  string
 		flags workFlags
 		paths []string
 		file  string
-		want  bool
+		want  string
+		fails bool
 	}{
-		{"a path", workFlags{}, paths, full, true},
-		{"a path and the configuration", workFlags{config: full}, paths, full, false},
-		{"a path and its server", workFlags{server: "nginx"}, paths, full, false},
-		{"a path and a hook", workFlags{hooks: []string{"true"}}, paths, full, false},
-		{"no path", workFlags{}, nil, full, false},
-		{"a configuration without certificates", workFlags{}, paths, empty, false},
-		{"no configuration", workFlags{}, paths, s.state + "/none.yaml", false},
+		{name: "a certificate", paths: []string{s.cert}, file: file, want: file},
+		{name: "the directory", paths: []string{s.dir}, file: file, want: file},
+		{name: "a directory above", paths: []string{filepath.Dir(s.dir)}, file: file, want: file},
+		{name: "another directory", paths: []string{elsewhere}, file: file},
+		{name: "one of each", paths: []string{s.cert, elsewhere}, file: file},
+		{name: "a certificate and its server", flags: workFlags{server: "nginx"}, paths: []string{s.cert}, file: file},
+		{name: "a certificate and a hook", flags: workFlags{hooks: []string{"true"}}, paths: []string{s.cert}, file: file},
+		{name: "a certificate and a responder", flags: workFlags{responder: "http://ocsp.test/"}, paths: []string{s.cert}, file: file},
+		{name: "a certificate and a template", flags: workFlags{staple: "{path}.der"}, paths: []string{s.cert}, file: file},
+		{name: "a certificate and issuers", flags: workFlags{issuers: []string{s.dir}}, paths: []string{s.cert}, file: file},
+		{name: "all below", flags: workFlags{recursive: true}, paths: []string{s.dir}, file: file},
+		{name: "a configuration without certificates", paths: []string{s.cert}, file: empty},
+		{name: "no configuration", paths: []string{s.cert}, file: s.state + "/none.yaml"},
+		{name: "a broken configuration", paths: []string{s.cert}, file: broken, fails: true},
 	} {
-		if got := row.flags.leavesOut(row.file, row.paths); got != row.want {
-			t.Errorf("%s: got %v, want %v", row.name, got, row.want)
+		got, err := row.flags.usual(row.file, row.paths)
+		if got != row.want || (err != nil) != row.fails {
+			t.Errorf("%s: got %q, %v; want %q", row.name, got, err, row.want)
 		}
 	}
 }

@@ -1,15 +1,18 @@
 package main
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/google/shlex"
@@ -19,9 +22,11 @@ import (
 	"github.com/restaple/restaple/agent/config"
 	"github.com/restaple/restaple/agent/profile"
 	"github.com/restaple/restaple/hooks"
+	"github.com/restaple/restaple/watcher"
 )
 
-// defaultConfig is read when neither paths nor a config are named.
+// defaultConfig is read when neither paths nor a config are named, and when the
+// paths are its own: see usual.
 const defaultConfig = "/etc/restaple/restaple.yaml"
 
 // workFlags are the flags of every command that works on certificates.
@@ -41,7 +46,7 @@ type workFlags struct {
 
 func (f *workFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVarP(&f.config, "config", "c", "", "configuration `file` (default "+defaultConfig+" if no paths are given)")
+	flags.StringVarP(&f.config, "config", "c", "", "configuration `file` (default "+defaultConfig+" if no paths are given, or if it looks after them)")
 	flags.StringVar(&f.server, "server", "", "the server that reads the staples: "+strings.Join(profile.Names(), ", "))
 	flags.StringVar(&f.staple, "staple", "", "`template` of the staple's path: {path} {dir} {base} {name} {md5} (default: where the server looks, mostly {path}.ocsp)")
 	flags.StringVar(&f.responder, "responder", "", "ask this `URL` instead of the certificate's own responder")
@@ -62,6 +67,11 @@ func (f *workFlags) load(paths []string) (c *config.Config, only []string, err e
 		return nil, nil, err
 	}
 	file := f.config
+	if file == "" && len(paths) > 0 {
+		if file, err = f.usual(defaultConfig, paths); err != nil {
+			return nil, nil, err
+		}
+	}
 	if file == "" && len(paths) == 0 {
 		if _, err := os.Stat(defaultConfig); errors.Is(err, fs.ErrNotExist) {
 			return nil, nil, &hinted{errors.New("no certificates are named"), "name files or directories, or a configuration with --config FILE"}
@@ -86,15 +96,36 @@ func (f *workFlags) load(paths []string) (c *config.Config, only []string, err e
 	return c, only, f.override(c)
 }
 
-// leavesOut reports whether paths are named and nothing is said of their server,
-// although there is a configuration with certificates: a deploy hook that is
-// written so takes a staple from nginx that nginx needs to start.
-func (f *workFlags) leavesOut(file string, paths []string) bool {
-	if f.config != "" || len(paths) == 0 || f.server != "" || len(f.hooks) > 0 {
-		return false
+// usual returns file if it is the configuration of all the paths, and no flag
+// says what to do with them; else "". A deploy hook is `restaple refresh PATH`:
+// with other rules than those of the service it would take a file away that
+// nginx needs to start.
+func (f *workFlags) usual(file string, paths []string) (string, error) {
+	if f.server != "" || f.staple != "" || f.responder != "" || f.recursive || len(f.hooks) > 0 || len(f.issuers) > 0 {
+		return "", nil
 	}
 	c, err := config.Load(file)
-	return err == nil && len(c.Certificates) > 0
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return "", nil
+	}
+	if err != nil {
+		return "", &hinted{err, "mend it, or say with --server whose certificates these are, and it is not read"}
+	}
+	var sources []watcher.Source
+	for _, set := range c.Certificates {
+		sources = append(sources, sourcesOf(set)...)
+	}
+	w, err := watcher.New(watcher.Options{Sources: sources, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return "", err
+	}
+	found, _ := w.Scan(context.Background()) // what cannot be looked at is not looked after
+	for _, path := range paths {
+		if !slices.ContainsFunc(found, func(f watcher.File) bool { return underAny(f.Path, []string{path}) }) {
+			return "", nil
+		}
+	}
+	return file, nil
 }
 
 // override lets flags have the last word, for all certificates.

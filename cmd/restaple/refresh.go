@@ -64,8 +64,8 @@ func refresh(cmd *cobra.Command, f refreshFlags, paths []string) error {
 		logTo = bar
 	}
 	log := newLog(logTo, c.Log)
-	if f.leavesOut(defaultConfig, paths) {
-		log.Warn("paths are named, so what the configuration says of servers and hooks does not count; with --config it does", "config", defaultConfig)
+	if f.config == "" && len(only) > 0 {
+		log.Info("the configuration looks after these paths, and is used", "config", defaultConfig)
 	}
 	if err := prepareState(c, log); err != nil {
 		return err

@@ -173,9 +173,7 @@ func group(set *config.Certificates, queues map[*config.Hook]*hooks.Queue) (*age
 			g.Profile = g.Profile.WithBuffer(h.HAProxy.Buffer)
 		}
 	}
-	for _, path := range set.Paths {
-		g.Sources = append(g.Sources, watcher.Source{Path: path, Recursive: set.Recursive})
-	}
+	g.Sources = sourcesOf(set)
 	for _, h := range set.Hooks {
 		g.Hooks = append(g.Hooks, queues[h])
 	}
@@ -195,4 +193,11 @@ func id(s string, lookup func(string) (string, error)) (int, error) {
 		return 0, err
 	}
 	return strconv.Atoi(found)
+}
+
+func sourcesOf(set *config.Certificates) (sources []watcher.Source) {
+	for _, path := range set.Paths {
+		sources = append(sources, watcher.Source{Path: path, Recursive: set.Recursive})
+	}
+	return sources
 }
