@@ -27,7 +27,7 @@ func (o Options) mode(old fs.FileInfo) fs.FileMode {
 	case o.Mode != 0:
 		return o.Mode.Perm()
 	case old != nil:
-		return old.Mode().Perm()
+		return old.Mode().Perm() | defaultMode
 	}
 	return defaultMode
 }
@@ -71,17 +71,21 @@ func (o Options) wish(old fs.FileInfo) (uid, gid int) {
 	return uid, gid
 }
 
-// correct sets what o names explicitly on the file f that keeps its content.
+// correct sets what o names explicitly on the file f that keeps its content,
+// and lets everybody read it if nothing is named and f may be changed.
 func (o Options) correct(f *os.File, info fs.FileInfo) error {
 	uid, gid := owner(info)
 	if (o.UID != -1 && o.UID != uid) || (o.GID != -1 && o.GID != gid) {
 		if err := f.Chown(o.UID, o.GID); err != nil {
 			return err
 		}
-	} else if o.Mode == 0 || o.Mode.Perm() == info.Mode().Perm() {
+	} else if o.mode(info) == info.Mode().Perm() {
 		return nil
 	}
 	if err := f.Chmod(o.mode(info)); err != nil {
+		if o.Mode == 0 {
+			return nil // whoever owns it wants it so
+		}
 		return err
 	}
 	return f.Sync()

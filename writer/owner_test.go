@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestModeIsConfiguredOrKeptOrReadableByAll(t *testing.T) {
+func TestModeIsConfiguredOrReadableByAll(t *testing.T) {
 	old := syscall.Umask(0o077)
 	defer syscall.Umask(old)
 	tests := []struct {
@@ -20,9 +20,11 @@ func TestModeIsConfiguredOrKeptOrReadableByAll(t *testing.T) {
 	}{
 		{"new file", 0, "", 0, 0o644},
 		{"new file, configured", 0, "", 0o640, 0o640},
-		{"replaced", 0o604, "old", 0, 0o604},
+		{"replaced", 0o664, "old", 0, 0o664},
+		{"replaced, for its owner alone", 0o600, "old", 0, 0o644},
 		{"replaced, configured", 0o604, "old", 0o444, 0o444},
-		{"same bytes", 0o604, "new", 0, 0o604},
+		{"same bytes", 0o664, "new", 0, 0o664},
+		{"same bytes, for its owner alone", 0o600, "new", 0, 0o644},
 		{"same bytes, configured", 0o604, "new", 0o640, 0o640},
 		{"more than permissions", 0, "", fs.ModeSetuid | 0o4755, 0o755},
 	}

@@ -22,7 +22,7 @@ const defaultMode fs.FileMode = 0o644
 
 // Options says what a replaced file looks like from outside.
 type Options struct {
-	Mode fs.FileMode // permission bits; 0: those of the file that is replaced, or 0644
+	Mode fs.FileMode // permission bits; 0: 0644, and those of the file that is replaced
 
 	// UID and GID own the file. -1 is the owner of the file that is
 	// replaced, else that of Like; this one is not insisted on, since only
