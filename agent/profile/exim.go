@@ -13,6 +13,7 @@ import (
 func exim() *Profile {
 	p := &Profile{
 		Name:     "exim",
+		reacts:   eximReacts(),
 		Template: DefaultTemplate,
 		SHA256:   true,
 		Withdraw: everywhere(Remove),
@@ -24,4 +25,18 @@ func exim() *Profile {
 		return nil
 	}
 	return p
+}
+
+// eximReacts says what it does with the content of its staple file,
+// as measured with Exim 4.96 (GnuTLS).
+func eximReacts() []rule {
+	return []rule{
+		{Fails, "no TLS any more, unless the configuration says PEM before the path", []Trait{asText}},
+		{Fails, "no TLS any more (as Debian builds it, with GnuTLS)", []Trait{blank, garbage, trailing, tryLater, unstapled, errorStatus, mismatch,
+			expired, badWindow, saysRevoked}},
+		{Serves, "no TLS any more if it is read again after nextUpdate", []Trait{endingSoon}},
+		{Serves, "it verifies no signature", []Trait{badSignature, notAuthorized}},
+		{Serves, "", []Trait{critical, saysUnknown, farFuture, future, oddProduced, leafEnded, multi, sha256ID, noNextUpdate,
+			over16K, over10K, old, good}},
+	}
 }

@@ -53,6 +53,18 @@ type Foresight struct {
 // Readers returns every reader there is, the servers first.
 func Readers() []Reader { return append(servers(), clients()...) }
 
+// unread begins what readers do with what does not parse.
+const unread = "it does not parse: "
+
+func servers() (readers []Reader) {
+	for _, p := range all() {
+		if p.reacts != nil {
+			readers = append(readers, Reader{Name: p.Name, rules: p.reacts})
+		}
+	}
+	return readers
+}
+
 // ReaderNames returns the names that ReadersByName takes.
 func ReaderNames() []string {
 	var names []string

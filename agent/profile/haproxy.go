@@ -24,6 +24,7 @@ const (
 func haproxy() *Profile {
 	p := &Profile{
 		Name:     "haproxy",
+		reacts:   haproxyReacts(),
 		Template: DefaultTemplate,
 		Withdraw: map[Cause]Way{Ending: Leave, Renewed: Leave, Damaged: Remove, Revoked: Remove, Stranded: Remove},
 		finds:    haproxyFinds,
@@ -79,4 +80,27 @@ func (p *Profile) WithIssuersKnown() *Profile {
 	q := *p
 	q.finds = nil
 	return &q
+}
+
+// haproxyReacts says what it does with the content of its staple file,
+// as measured with HAProxy 2.6 to 3.5.
+func haproxyReacts() []rule {
+	return []rule{
+		{Ignores, unread + "a warning at start", []Trait{blank, asText, garbage}},
+		{Ignores, "its responseStatus is not successful", []Trait{tryLater, unstapled, errorStatus}},
+		{Ignores, "the CertID is not that of the certificate", []Trait{mismatch}},
+		{Ignores, "it looks up SHA-1 CertIDs only", []Trait{sha256ID}},
+		{Ignores, "it wants exactly one SingleResponse", []Trait{multi}},
+		{Ignores, "it wants a nextUpdate", []Trait{noNextUpdate}},
+		{Ignores, "the status is unknown", []Trait{saysUnknown}},
+		{Ignores, "it is not in its time", []Trait{expired, future, farFuture, badWindow}},
+		{Ignores, "it stops 300 s before nextUpdate", []Trait{endingSoon}},
+		{Ignores, "it reads at most 16384 octets (tune.bufsize)", []Trait{over16K}},
+		{Serves, "together with the octets that follow it", []Trait{trailing}},
+		{Serves, "it does not mind the status revoked", []Trait{saysRevoked}},
+		{Serves, "it verifies no signature", []Trait{badSignature, notAuthorized}},
+		{Serves, "", []Trait{critical, oddProduced, leafEnded}},
+		{Serves, "from its file, after a reload: its socket takes no more than about 11500 octets (tune.bufsize)", []Trait{over10K}},
+		{Serves, "", []Trait{old, good}},
+	}
 }

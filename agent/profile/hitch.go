@@ -16,6 +16,7 @@ import (
 func hitch() *Profile {
 	p := &Profile{
 		Name:     "hitch",
+		reacts:   hitchReacts(),
 		Template: "/var/lib/hitch/{md5}", // what ocsp-dir is by default
 	}
 	p.accept = func(s *staple.Staple, _ time.Time) error {
@@ -29,3 +30,19 @@ func hitch() *Profile {
 	}
 	return p
 }
+
+// hitchReacts says what it does with the content of its staple file,
+// as measured with hitch 1.7.2.
+func hitchReacts() []rule {
+	return []rule{
+		{Fails, hitchFails, []Trait{blank, asText, garbage, tryLater, unstapled, errorStatus, mismatch, badSignature,
+			saysRevoked, saysUnknown, sha256ID}},
+		{Serves, "it does not ask who may sign", []Trait{notAuthorized}},
+		{Ignores, "nextUpdate has passed", []Trait{expired, badWindow}},
+		{Serves, "without the octets that follow it", []Trait{trailing}},
+		{Serves, "it drops it at nextUpdate", []Trait{endingSoon}},
+		{Serves, "", []Trait{critical, farFuture, future, oddProduced, leafEnded, multi, noNextUpdate, over16K, over10K, old, good}},
+	}
+}
+
+const hitchFails = "no start with it as ocsp-resp-file; in ocsp-dir the last good one stays"

@@ -11,6 +11,7 @@ func lighttpd() *Profile {
 	const pid = "/run/lighttpd.pid"
 	return &Profile{
 		Name:     "lighttpd",
+		reacts:   lighttpdReacts(),
 		Template: DefaultTemplate,
 		SHA256:   true,
 		Withdraw: everywhere(Remove),
@@ -24,5 +25,19 @@ func lighttpd() *Profile {
 			Command: []string{"start-stop-daemon", "--stop", "--quiet", "--signal=USR1", "--name=lighttpd", "--pidfile=" + pid},
 			On:      []string{"withdrawn", "revoked"},
 		},
+	}
+}
+
+// lighttpdReacts says what it does with the content of its staple file,
+// as measured with lighttpd 1.4.69 (mod_openssl).
+func lighttpdReacts() []rule {
+	return []rule{
+		{Ignores, unread + "a line in the log", []Trait{blank, asText, garbage}},
+		{Ignores, "nextUpdate has passed", []Trait{expired, badWindow}},
+		{Serves, "without the octets that follow it", []Trait{trailing}},
+		{Serves, "it drops it a minute or two after nextUpdate", []Trait{endingSoon}},
+		{Serves, "it looks at nothing but nextUpdate", []Trait{tryLater, unstapled, errorStatus, mismatch, notAuthorized, badSignature, critical,
+			saysRevoked, saysUnknown, farFuture, future, oddProduced, leafEnded}},
+		{Serves, "", []Trait{multi, sha256ID, noNextUpdate, over16K, over10K, old, good}},
 	}
 }

@@ -20,6 +20,7 @@ func nginx() *Profile {
 	w[Absent] = Placeholder
 	return &Profile{
 		Name:        "nginx",
+		reacts:      nginxReacts(),
 		Template:    DefaultTemplate,
 		SHA256:      true, // looked up by nobody: the file is sent as it is
 		Withdraw:    w,
@@ -29,5 +30,19 @@ func nginx() *Profile {
 			Check:   []string{"nginx", "-t", "-q"},
 			Command: []string{"nginx", "-s", "reload"},
 		},
+	}
+}
+
+// nginxReacts says what it does with the content of its staple file,
+// as measured with nginx 1.22 and 1.31.
+func nginxReacts() []rule {
+	return []rule{
+		{Fails, unread + "no start, and a reload changes nothing", []Trait{blank, asText, garbage}},
+		{Serves, "for ever, since it never looks at nextUpdate", []Trait{expired}},
+		{Serves, "without the octets that follow it", []Trait{trailing}},
+		{Serves, "it never looks at nextUpdate, so reload it in time", []Trait{endingSoon}},
+		{Serves, "it verifies nothing", []Trait{tryLater, unstapled, errorStatus, mismatch, notAuthorized, badSignature, critical, badWindow,
+			saysRevoked, saysUnknown, farFuture, future, oddProduced, leafEnded}},
+		{Serves, "", []Trait{multi, sha256ID, noNextUpdate, over16K, over10K, old, good}},
 	}
 }

@@ -65,6 +65,10 @@ type Profile struct {
 	// hashed with SHA-256 (most look up SHA-1 only).
 	SHA256 bool
 
+	// reacts says what the server does with the content of its staple file; nil
+	// if that is not known.
+	reacts []rule
+
 	// accept refuses verified responses which this server would not take.
 	accept func(s *staple.Staple, now time.Time) error
 

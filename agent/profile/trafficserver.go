@@ -16,6 +16,7 @@ const trafficserverMaxBytes = 10240
 func trafficserver() *Profile {
 	p := &Profile{
 		Name:     "trafficserver",
+		reacts:   trafficserverReacts(),
 		Template: DefaultTemplate,
 		SHA256:   true,
 		Withdraw: everywhere(Remove),
@@ -33,4 +34,19 @@ func trafficserver() *Profile {
 		return nil
 	}
 	return p
+}
+
+// trafficserverReacts says what it does with the content of its staple file,
+// as measured with Traffic Server 9.2.9.
+func trafficserverReacts() []rule {
+	return []rule{
+		{Ignores, unread + "a line in the log", []Trait{blank, asText, garbage}},
+		{Fails, "it has room for 10240 octets: its process ends", []Trait{over16K, over10K}},
+		{Fails, "it loads no certificate that has expired", []Trait{leafEnded}},
+		{Serves, "for ever, since it never looks at nextUpdate", []Trait{expired}},
+		{Serves, "it never looks at nextUpdate, so reload it in time", []Trait{endingSoon}},
+		{Serves, "it verifies nothing", []Trait{tryLater, unstapled, errorStatus, mismatch, notAuthorized, badSignature, critical, badWindow,
+			saysRevoked, saysUnknown, farFuture, future, oddProduced}},
+		{Serves, "", []Trait{trailing, multi, sha256ID, noNextUpdate, old, good}},
+	}
 }
