@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -19,6 +20,7 @@ import (
 type server struct {
 	name  string
 	cmd   *exec.Cmd
+	in    io.Writer
 	lines *bufio.Scanner
 }
 
@@ -45,10 +47,11 @@ func startServer(t *testing.T, worker bool) *server {
 		script = `"$0" -c 'trap "echo worker hup" HUP; while :; do read -r _; done' & ` + serverScript
 	}
 	s.cmd = exec.Command(path, "-c", script, path)
-	in, err := s.cmd.StdinPipe() // never written: read waits
+	in, err := s.cmd.StdinPipe() // read waits for it
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.in = in
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -67,8 +70,13 @@ func startServer(t *testing.T, worker bool) *server {
 	return s
 }
 
+// want waits for a line of the output. A shell that is about to read when a
+// signal comes tells of it after the read, so it gets something to read.
 func (s *server) want(t *testing.T, want string) {
 	t.Helper()
+	if _, err := io.WriteString(s.in, "\n"); err != nil {
+		t.Fatal(err)
+	}
 	if !s.lines.Scan() || s.lines.Text() != want {
 		t.Fatalf("got %q (%v), want %q", s.lines.Text(), s.lines.Err(), want)
 	}
