@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -29,6 +30,10 @@ const serverScript = `trap 'echo hup' HUP; trap 'echo usr2' USR2; echo ready; wh
 // startServer starts one, with a worker of the same name if asked.
 func startServer(t *testing.T, worker bool) *server {
 	t.Helper()
+	// A shell cannot trap what it ignored from the start, as under nohup.
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(heard) })
 	sh, err := filepath.EvalSymlinks("/bin/sh")
 	if err != nil {
 		t.Fatal(err)
