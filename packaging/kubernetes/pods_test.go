@@ -142,7 +142,9 @@ is_served() { [ "$(served)" = "$(serial_of </new.pem)" ]; }
 until_ is_served
 [ -z "$(stapled)" ]
 $restaple lab serve /lab &
-until_ both
+# It is asked again a minute after the first attempt.
+for i in 1 2 3 4 5; do until_ both && break; done
+both
 `+end)
 }
 
