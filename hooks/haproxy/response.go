@@ -75,7 +75,7 @@ func parse(der []byte) (*response, error) {
 		!inner.SkipASN1(asn1.SEQUENCE) ||
 		!inner.SkipASN1(asn1.OCTET_STRING) ||
 		!inner.SkipASN1(asn1.OCTET_STRING) ||
-		!inner.ReadASN1(&serial, asn1.INTEGER) {
+		!inner.ReadASN1(&serial, asn1.INTEGER) || serial.Empty() {
 		return nil, errNoResponse
 	}
 	r.serial = hex.EncodeToString(serial)
