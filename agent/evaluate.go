@@ -79,7 +79,10 @@ func (a *Agent) askAt(s *subject, now time.Time) time.Time {
 	if len(s.urls) == 0 || s.chain.Issuer == nil && !a.wantsIssuer(s) {
 		return time.Time{}
 	}
-	if s.force || s.revived || s.round > 0 {
+	if !now.Before(leaf.NotAfter) {
+		return time.Time{} // RFC 9919 section 4.2: no request for an expired certificate
+	}
+	if (s.force || s.revived || s.round > 0) && !now.Before(leaf.NotBefore) {
 		return s.askedAt.Add(time.Nanosecond) // now; never the zero time
 	}
 	worst, need := worstDisk(s, now)
@@ -115,7 +118,7 @@ func (a *Agent) askAt(s *subject, now time.Time) time.Time {
 		at = leaf.NotBefore
 	}
 	if !at.Before(leaf.NotAfter) {
-		return time.Time{} // RFC 9919 section 4.2: no request for an expired certificate
+		return time.Time{} // it will have expired by then
 	}
 	return at
 }
