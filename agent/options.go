@@ -44,9 +44,10 @@ type Group struct {
 	Prove      []prove.Address // where the staples are served; a handshake proves it
 
 	// Snippet is the template of a file that tells the server to staple, and
-	// is there only while there is a staple; "": none. SnippetText is its
-	// content, with {staple} for the staple's path.
-	Snippet, SnippetText string
+	// is there only while there is a staple; "": none. SnippetText returns its
+	// content for the path of a staple.
+	Snippet     string
+	SnippetText func(staple string) string
 }
 
 // Options is what an agent works with. Client, Groups and Log are required.

@@ -225,7 +225,7 @@ func (a *Agent) snippetText(t *target) []byte {
 	if t.snippet == "" {
 		return nil
 	}
-	return []byte(strings.ReplaceAll(a.o.Groups[t.key.group].SnippetText, "{staple}", t.staple))
+	return []byte(a.o.Groups[t.key.group].SnippetText(t.staple))
 }
 
 func (a *Agent) staplePath(k targetKey) string {

@@ -170,7 +170,7 @@ func TestSnippetComesAndGoesWithTheStaple(t *testing.T) {
 	snippets := t.TempDir()
 	w.group = func(g *agent.Group) {
 		g.Profile = g.Profile.WithSnippet()
-		g.Snippet, g.SnippetText = snippets+"/{name}.conf", profile.SnippetText(false)
+		g.Snippet, g.SnippetText = snippets+"/{name}.conf", profile.Snippet
 	}
 	issued := w.issue("site.pem", lab.IssueOptions{})
 	w.once("nginx")
@@ -218,7 +218,7 @@ func TestSnippetIsNeverThereWithoutItsStaple(t *testing.T) {
 	snippets := t.TempDir()
 	w.group = func(g *agent.Group) {
 		g.Profile = g.Profile.WithSnippet()
-		g.Snippet, g.SnippetText = snippets+"/{name}.conf", profile.SnippetText(false)
+		g.Snippet, g.SnippetText = snippets+"/{name}.conf", profile.Snippet
 	}
 	blocked := w.issue("blocked.pem", lab.IssueOptions{})
 	kept := w.issue("kept.pem", lab.IssueOptions{})

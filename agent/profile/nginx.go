@@ -1,15 +1,19 @@
 package profile
 
-// SnippetText is what a snippet for nginx holds, with {staple} for the path of
-// the staple. FileOnly is for server blocks that say ssl_stapling on themselves,
-// since nginx refuses to be told twice.
-func SnippetText(fileOnly bool) string {
-	text := `ssl_stapling_file "{staple}";` + "\n"
-	if !fileOnly {
-		text = "ssl_stapling on;\n" + text
-	}
-	return text
+import "strings"
+
+// Snippet returns what a snippet for nginx holds that names a staple.
+func Snippet(staple string) string { return "ssl_stapling on;\n" + SnippetFileOnly(staple) }
+
+// SnippetFileOnly is Snippet for server blocks that say ssl_stapling on
+// themselves, since nginx refuses to be told twice.
+func SnippetFileOnly(staple string) string {
+	// Whoever may name a certificate must not be able to say more than that.
+	return `ssl_stapling_file "` + nginxQuoted.Replace(staple) + `";` + "\n"
 }
+
+// nginxQuoted writes what nginx takes for something else between double quotes.
+var nginxQuoted = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 
 // nginx reads ssl_stapling_file when it starts or reloads, and fails if the
 // file is missing or does not parse. It verifies nothing and serves what it

@@ -160,7 +160,10 @@ func group(set *config.Certificates, queues map[*config.Hook]*hooks.Queue) (*age
 	}
 	if set.Snippet != "" {
 		g.Profile = p.WithSnippet()
-		g.Snippet, g.SnippetText = set.Snippet, profile.SnippetText(set.SnippetFileOnly)
+		g.Snippet, g.SnippetText = set.Snippet, profile.Snippet
+		if set.SnippetFileOnly {
+			g.SnippetText = profile.SnippetFileOnly
+		}
 	}
 	if set.Reserve {
 		g.Profile = g.Profile.WithReserve()
