@@ -18,7 +18,7 @@ func (a *Agent) onAnswer(ctx context.Context, r answer) {
 	a.askings--
 	now := wall()
 	a.noteHost(r)
-	if r.issuer {
+	if r.issuer != "" {
 		a.onIssuer(ctx, r, now)
 		return
 	}

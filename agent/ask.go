@@ -41,11 +41,11 @@ type known struct {
 // answer is what came of a question.
 type answer struct {
 	key     subjectKey
-	url     string
+	url     string         // who was asked, without a password: it is for people
 	host    string         // of url; "": nobody was asked
 	staple  *staple.Staple // nil without an error: nothing newer (304)
 	err     error          // *staple.Error or *responder.Error
-	issuer  bool           // it was the issuer that was asked for
+	issuer  string         // the URL that the issuer was asked for at; "": it was not
 	along   bool           // what is wrong was said of another leaf
 	moved   bool           // the files are not what the loop knows: look again
 	claimed bool           // another process is asking
@@ -127,7 +127,7 @@ func otherHash(h crypto.Hash) crypto.Hash {
 // section 7.2), and a responder that does not know the CertID by its other
 // hash.
 func (q *question) ask(ctx context.Context, client asker, c *claims) answer {
-	r := answer{key: q.key, url: q.url, forced: q.force}
+	r := answer{key: q.key, url: responder.Redact(q.url), forced: q.force}
 	if responder.HandedBack(ctx) != nil {
 		q.once(ctx, client, responder.Query{URL: q.url, Chain: q.chain}, &r)
 		return r
@@ -154,7 +154,7 @@ func (q *question) ask(ctx context.Context, client asker, c *claims) answer {
 		q.once(ctx, client, query, &r)
 	case q.other != 0 && (e.Reason == staple.NoMatch ||
 		e.ResponderStatus == "unauthorized" || e.ResponderStatus == "malformedRequest"):
-		second := answer{key: q.key, url: q.url}
+		second := answer{key: q.key, url: r.url}
 		query.Hash = q.other
 		if q.once(ctx, client, query, &second); second.err == nil {
 			r = second

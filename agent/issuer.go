@@ -116,7 +116,7 @@ func (a *Agent) fetchIssuer(ctx context.Context, s *subject, now time.Time) {
 	path := s.targets[0].key.path
 	a.askings++
 	a.submit(responder.Host(u), time.Time{}, func(ctx context.Context) answer {
-		r := answer{url: u, issuer: true, load: responder.LaneGood}
+		r := answer{url: responder.Redact(u), issuer: u, load: responder.LaneGood}
 		r.err = a.cacheIssuer(ctx, u, path)
 		if e, ok := errors.AsType[*responder.Error](r.err); ok {
 			r.load = e.Verdict()
@@ -144,11 +144,11 @@ func (a *Agent) cacheIssuer(ctx context.Context, url, path string) error {
 		certs, err = chain.Parse(body)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: neither a certificate nor PKCS#7: %w", url, err)
+		return fmt.Errorf("%s: neither a certificate nor PKCS#7: %w", responder.Redact(url), err)
 	}
 	issuer := chain.FindIssuer(leaf, certs, wall())
 	if issuer == nil {
-		return fmt.Errorf("%s: none of the %d certificates there %w", url, len(certs), errNotSigner)
+		return fmt.Errorf("%s: none of the %d certificates there %w", responder.Redact(url), len(certs), errNotSigner)
 	}
 	return a.issuers.keep(issuer)
 }
@@ -156,12 +156,12 @@ func (a *Agent) cacheIssuer(ctx context.Context, url, path string) error {
 // onIssuer takes in what came of a search for an issuer, for all who wait for
 // it.
 func (a *Agent) onIssuer(ctx context.Context, r answer, now time.Time) {
-	waiting := a.flights.waiting[r.url]
-	delete(a.flights.waiting, r.url)
+	waiting := a.flights.waiting[r.issuer]
+	delete(a.flights.waiting, r.issuer)
 	if r.err == nil {
 		a.log.Info("issuer fetched", "responder", r.url, "waiting", len(waiting))
 		maps.DeleteFunc(a.flights.done, func(_ string, at time.Time) bool { return now.Sub(at).Abs() >= issuerSettles })
-		a.flights.done[r.url] = now
+		a.flights.done[r.issuer] = now
 		for _, l := range a.loaders {
 			l.Refresh()
 		}

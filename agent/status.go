@@ -58,6 +58,18 @@ func (o *Options) Asks(urls []string) []Ask {
 	return all
 }
 
+// shown returns URLs without passwords, which are rare.
+func shown(urls []string) []string {
+	if !slices.ContainsFunc(urls, func(u string) bool { return strings.Contains(u, "@") }) {
+		return urls
+	}
+	out := make([]string, len(urls))
+	for i, u := range urls {
+		out[i] = responder.Redact(u)
+	}
+	return out
+}
+
 // addAsk leaves out what cannot be asked, which the certificate's state says.
 func (o *Options) addAsk(all []Ask, url string) []Ask {
 	var one Ask
@@ -148,11 +160,7 @@ func (a *Agent) describe(t *target, now time.Time) Certificate {
 		leaf := s.chain.Leaf
 		c.Name, c.Serial, c.MustStaple = leaf.Name, leaf.SerialHex(), leaf.MustStaple
 		c.Fingerprint = hex.EncodeToString(leaf.Fingerprint[:])
-		c.Responders, c.Asks, c.Attempts = s.urls, a.o.Asks(s.urls), s.attempts
-		if s.override { // there may be a password in it
-			shown, _ := a.o.Client.Way(s.urls[0])
-			c.Responders = []string{shown}
-		}
+		c.Responders, c.Asks, c.Attempts = shown(s.urls), a.o.Asks(s.urls), s.attempts
 		if s.chain.Issuer == nil && len(s.urls) > 0 {
 			for _, u := range leaf.CAIssuers {
 				if strings.HasPrefix(u, "http:") { // others are not asked

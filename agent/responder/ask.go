@@ -57,7 +57,7 @@ func (c *Client) Ask(ctx context.Context, q Query) (*Answer, error) {
 	start := time.Now()
 	u, err := parseURL(q.URL)
 	if err != nil {
-		return nil, &Error{Kind: KindURL, URL: redactRaw(q.URL), Err: err}
+		return nil, &Error{Kind: KindURL, URL: Redact(q.URL), Err: err}
 	}
 	var nonce []byte
 	if q.Nonce {

@@ -101,7 +101,9 @@ func (c *Client) Way(rawURL string) (shown, proxy string) {
 		return "", ""
 	}
 	if p, err := c.route(u).proxyFor(u); err == nil && p != nil {
-		proxy = redact(p)
+		// No more than that: what is no URL may have come apart wrongly, with
+		// a password in the path.
+		proxy = redact(&url.URL{Scheme: p.Scheme, User: p.User, Host: p.Host})
 	}
 	return redact(u), proxy
 }
@@ -119,7 +121,7 @@ func (c *Client) FetchIssuer(ctx context.Context, rawURL string) ([]byte, error)
 		err = errors.New("an issuer is fetched by http only")
 	}
 	if err != nil {
-		return nil, &Error{Kind: KindURL, URL: redactRaw(rawURL), Err: err}
+		return nil, &Error{Kind: KindURL, URL: Redact(rawURL), Err: err}
 	}
 	r, fault := c.do(ctx, exchange{
 		method: http.MethodGet, url: u, name: redact(u), limit: maxIssuer,

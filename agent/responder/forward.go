@@ -13,7 +13,7 @@ func (c *Client) Forward(ctx context.Context, q Query, der []byte) (*Answer, err
 	start := time.Now()
 	u, err := parseURL(q.URL)
 	if err != nil {
-		return nil, &Error{Kind: KindURL, URL: redactRaw(q.URL), Err: err}
+		return nil, &Error{Kind: KindURL, URL: Redact(q.URL), Err: err}
 	}
 	a, fault := c.eitherWay(ctx, &request{Query: q, name: redact(u), base: u, der: der})
 	if fault != nil {

@@ -45,9 +45,10 @@ func redact(u *url.URL) string {
 	return s
 }
 
-// redactRaw is redact for what may be no URL. A password may then be where no
-// parser finds it.
-func redactRaw(raw string) string {
+// Redact returns a URL as it may be shown to people: without its password. What
+// is no URL is not shown at all, for a password may then be where no parser finds
+// it.
+func Redact(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil {
 		return "(unreadable URL)"

@@ -111,7 +111,7 @@ func FuzzGETURL(f *testing.F) {
 	f.Add("https://r.example:8443//a%2fb/", []byte{0x30, 3, 10, 1, 3})
 	f.Add("http://u:p@[::1]/é/", []byte{})
 	f.Fuzz(func(t *testing.T, raw string, request []byte) {
-		redactRaw(raw)
+		Redact(raw)
 		base, err := parseURL(raw)
 		if err != nil {
 			return

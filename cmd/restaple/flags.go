@@ -136,7 +136,7 @@ func (f *workFlags) override(c *config.Config) error {
 	if f.responder != "" {
 		u, err := url.Parse(f.responder)
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return fmt.Errorf("--responder %q is not a URL like http://ocsp.example.com/", f.responder)
+			return errors.New("--responder is not a URL like http://ocsp.example.com/") // there may be a password in it
 		}
 	}
 	if f.staple != "" {

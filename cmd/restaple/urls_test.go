@@ -1,12 +1,18 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/restaple/restaple/agent/lab"
 )
@@ -93,6 +99,120 @@ func TestPasswordOfAResponderIsNotShown(t *testing.T) {
 		if strings.Contains(out+errs, "s3cret") || !strings.Contains(out, "ocsp.test") {
 			t.Errorf("%s:\n%s%s", format, out, errs)
 		}
+	}
+}
+
+// TestPasswordOfAURLIsSaidNowhere has all go wrong that is told with the URL of
+// a responder or an issuer, and looks for its password in whatever is written.
+func TestPasswordOfAURLIsSaidNowhere(t *testing.T) {
+	const secret = "s3cret"
+	withPassword := func(hostPort string) string { return "http://u:" + secret + "@" + hostPort + "/" }
+	always := func(body string, status int) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, body)
+		}
+	}
+	for _, row := range []struct {
+		name string
+		how  func(s *scene) http.Handler // nil: the scene's responder
+		want string                      // in the log
+	}{
+		{name: "a good answer", want: "staple placed"},
+		{name: "an error", how: func(*scene) http.Handler { return always("", 500) }, want: "500"},
+		{name: "a web page", how: func(*scene) http.Handler { return always("<html>", 200) }, want: "malformed"},
+		{name: "revoked", how: func(s *scene) http.Handler {
+			if err := s.responder.Revoke(s.issued.Certificate.SerialNumber, "keyCompromise", time.Now()); err != nil {
+				s.t.Fatal(err)
+			}
+			return s.responder
+		}, want: "certificate revoked"},
+		{name: "another time", how: func(s *scene) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Date", "Sun, 01 Mar 2020 12:00:00 GMT")
+				s.responder.ServeHTTP(w, r)
+			})
+		}, want: "clock differs"},
+		{name: "a redirect", how: func(*scene) http.Handler { return http.RedirectHandler("/", 302) }, want: "redirects"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			s := newScene(t)
+			handler := http.Handler(s.responder)
+			if row.how != nil {
+				handler = row.how(s)
+			}
+			_, out, errs := s.command("refresh", "--log-level", "debug", "--responder", withPassword(serve(t, handler)), s.dir)
+			wantWithout(t, s, secret, row.want, out+errs)
+		})
+	}
+	t.Run("of the certificate and its issuer", func(t *testing.T) {
+		for want, body := range map[string][]byte{
+			"staple placed": nil, "neither": []byte("<html>"), "signed this one": otherPKI(t).Intermediate.CertPEM(),
+		} {
+			s := newScene(t)
+			if body == nil {
+				body = s.pki.Intermediate.CertPEM()
+			}
+			issued, err := s.pki.Intermediate.Issue(lab.IssueOptions{
+				Names:      []string{"site.test"},
+				Responders: []string{withPassword(serve(t, s.responder))}, CAIssuers: []string{withPassword(serve(t, always(string(body), 200)))},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.write(s.cert, issued.CertPEM())
+			_, out, errs := s.command("refresh", "--log-level", "debug", s.dir)
+			_, status, more := s.command("status", "-o", "json", s.dir)
+			wantWithout(t, s, secret, want, out+errs+status+more)
+		}
+	})
+	t.Run("that is none", func(t *testing.T) {
+		s := newScene(t)
+		code, out, errs := s.command("refresh", "--responder", withPassword("127.0.0.1:80x"), s.dir)
+		if code != exitUsage {
+			t.Errorf("exit %d", code)
+		}
+		wantWithout(t, s, secret, "--responder", out+errs)
+	})
+	t.Run("of a proxy that is none", func(t *testing.T) {
+		s := newScene(t)
+		s.issue("leaf.pem", "http://192.0.2.1/")
+		t.Setenv("HTTP_PROXY", "http://u:"+secret+"@[proxy")
+		_, status, errs := s.command("status", "-o", "json", s.dir)
+		wantWithout(t, s, secret, `"via": "http://`, status+errs)
+	})
+}
+
+func otherPKI(t *testing.T) *lab.PKI {
+	t.Helper()
+	pki, err := lab.NewPKI(lab.PKIOptions{}) // the same names, other keys
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pki
+}
+
+// wantWithout looks for a secret in what was said and in what is kept.
+func wantWithout(t *testing.T, s *scene, secret, want, said string) {
+	t.Helper()
+	if !strings.Contains(said, want) {
+		t.Errorf("want %q in\n%s", want, said)
+	}
+	if strings.Contains(said, secret) {
+		t.Errorf("the password is in\n%s", said)
+	}
+	err := filepath.WalkDir(s.state, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		kept, err := os.ReadFile(path)
+		if bytes.Contains(kept, []byte(secret)) {
+			t.Errorf("the password is in %s: %s", path, kept)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 
