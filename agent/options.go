@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/restaple/restaple/agent/profile"
@@ -48,6 +49,15 @@ type Group struct {
 	// content for the path of a staple.
 	Snippet     string
 	SnippetText func(staple string) string
+}
+
+// Lazy is how long before the end of its staple the server has read a newer one;
+// 0: it is told, or sees it at once.
+func (g *Group) Lazy() time.Duration {
+	if slices.ContainsFunc(g.Hooks, func(q *hooks.Queue) bool { return q.Hears(hooks.Placed) }) {
+		return 0
+	}
+	return g.Profile.Lazy
 }
 
 // Options is what an agent works with. Client, Groups and Log are required.

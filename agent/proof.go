@@ -167,15 +167,11 @@ func (a *Agent) expected(ctx context.Context, group int, leaf *chain.Leaf) *prov
 			return
 		}
 		g, path := &a.o.Groups[group], about[0].staple
-		lazy := g.Profile.Lazy
-		if slices.ContainsFunc(g.Hooks, func(q *hooks.Queue) bool { return q.Hears(hooks.Placed) }) {
-			lazy = 0 // it is told
-		}
 		e = &prove.Expected{
 			Issuer:  about[0].sub.chain.Issuer,
 			Verify:  staple.Options{Strict: g.Strict},
 			Accepts: g.Profile.Accept,
-			Lazy:    lazy,
+			Lazy:    g.Lazy(),
 			Read: func() ([]byte, error) {
 				der, err := readLimited(path)
 				if errors.Is(err, fs.ErrNotExist) {

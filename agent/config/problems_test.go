@@ -101,7 +101,7 @@ func TestEachMistakeIsNamedWithItsLineAndField(t *testing.T) {
 		{"policy for unknown that is for revoked", "certificates:\n- paths: [/x]\n  on_unknown: withdraw",
 			[]string{`3: certificates[0].on_unknown: "withdraw" is not known, want one of keep, publish`}},
 		{"place to prove without port", "certificates:\n- paths: [/x]\n  prove: [www.example]",
-			[]string{`3: certificates[0].prove[0]: must be host:port such as www.example:443, got "www.example"`}},
+			[]string{`3: certificates[0].prove[0]: must be host:port such as www.example:443 or [::1]:443, got "www.example"`}},
 		{"unknown hook", "hooks: [{name: reload, command: [x]}]\ncertificates:\n- paths: [/x]\n  hooks: [relod]",
 			[]string{`4: certificates[0].hooks[0]: there is no hook "relod", did you mean "reload"?`}},
 		{"hook where there are none", "certificates:\n- paths: [/x]\n  hooks: [reload]",

@@ -33,7 +33,7 @@ func ParseAddress(s string) (Address, error) {
 	}
 	var a Address
 	rest, name, named := strings.Cut(s, "#")
-	if named && !isServerName(name) {
+	if named && !IsServerName(name) {
 		return wrong("what follows # must be a server name such as www.example")
 	}
 	a.ServerName = name
@@ -48,7 +48,7 @@ func ParseAddress(s string) (Address, error) {
 	}
 	host, port, err := net.SplitHostPort(rest)
 	if err != nil || host == "" || strings.ContainsAny(host, "/@ \t\r\n") {
-		return wrong("must be host:port such as www.example:443")
+		return wrong("must be host:port such as www.example:443 or [::1]:443")
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 		return wrong("the port must be between 1 and 65535")
@@ -57,10 +57,10 @@ func ParseAddress(s string) (Address, error) {
 	return a, nil
 }
 
-// isServerName is about what can be sent as SNI (RFC 6066 section 3): a name
+// IsServerName is about what can be sent as SNI (RFC 6066 section 3): a name
 // of letters, digits, dots and hyphens, not an IP address. Underscores are no
 // host names, but servers are called so.
-func isServerName(s string) bool {
+func IsServerName(s string) bool {
 	if s == "" || len(s) > 253 || net.ParseIP(s) != nil {
 		return false
 	}
@@ -86,13 +86,13 @@ func (a Address) String() string {
 	return s
 }
 
-// sni is the name that the handshake asks for; "" for none.
-func (a Address) sni() string {
+// SNI is the name that the handshake asks for; "" for none.
+func (a Address) SNI() string {
 	if a.ServerName != "" {
 		return a.ServerName
 	}
 	host, _, err := net.SplitHostPort(a.HostPort)
-	if err != nil || !isServerName(strings.TrimSuffix(host, ".")) {
+	if err != nil || !IsServerName(strings.TrimSuffix(host, ".")) {
 		return ""
 	}
 	return host

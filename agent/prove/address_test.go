@@ -21,8 +21,8 @@ func TestAddressesAreRead(t *testing.T) {
 		"smtp://10.0.0.7#mx.example": {Address{HostPort: "10.0.0.7:25", StartTLS: SMTP, ServerName: "mx.example"}, "mx.example"},
 	} {
 		got, err := ParseAddress(in)
-		if err != nil || got != want.Address || got.sni() != want.sni {
-			t.Errorf("%s: got %+v, server name %q, %v", in, got, got.sni(), err)
+		if err != nil || got != want.Address || got.SNI() != want.sni {
+			t.Errorf("%s: got %+v, server name %q, %v", in, got, got.SNI(), err)
 		}
 		if again, err := ParseAddress(got.String()); err != nil || again != got {
 			t.Errorf("%s: written as %s, read as %+v, %v", in, got, again, err)
@@ -33,7 +33,7 @@ func TestAddressesAreRead(t *testing.T) {
 func TestWrongAddressesAreExplained(t *testing.T) {
 	for in, want := range map[string]string{
 		"":                       "must be host:port",
-		"www.example":            "must be host:port such as www.example:443, got",
+		"www.example":            "must be host:port such as www.example:443 or [::1]:443, got",
 		":443":                   "must be host:port",
 		"::1:443":                "must be host:port",
 		"https://www.example/":   "https:// is not known",

@@ -72,6 +72,9 @@ func (c *Comparison) none(f Finding) Finding {
 		}
 		f.Same = true
 	}
+	if leaf := c.Chain.Leaf; c.Now.After(leaf.NotAfter) {
+		return f.because(Nothing, "the server serves no staple, and its certificate has expired at %s%s", stamp(leaf.NotAfter), why)
+	}
 	if c.Chain.Leaf.MustStaple {
 		return f.because(NoneServed, "the server serves no staple, and the certificate demands one (must-staple)%s", why)
 	}

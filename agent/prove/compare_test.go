@@ -43,6 +43,8 @@ func TestWhatIsServedBesideWhatIsOnDisk(t *testing.T) {
 			change: func(c *Comparison) { c.Chain.Issuer = nil }},
 		{name: "none for a leaf that demands it", want: NoneServed, same: true,
 			change: func(c *Comparison) { c.Chain.Leaf.MustStaple = true }},
+		{name: "none, and the leaf has expired", disk: string(today), want: Nothing, same: true,
+			change: func(c *Comparison) { c.Chain.Leaf.MustStaple, c.Chain.Leaf.NotAfter = true, c.Now.Add(-time.Second) }},
 		{name: "none for a leaf that demands it, and nothing known", disk: nothingKnown, want: NoneServed,
 			change: func(c *Comparison) { c.Chain.Leaf.MustStaple = true }},
 		{name: "the placeholder, and a good one on disk", served: staple.Placeholder(), disk: string(today), want: Placeholder},

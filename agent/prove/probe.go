@@ -42,8 +42,9 @@ type Options struct {
 // Served is what a server presents in a handshake.
 type Served struct {
 	Chain   *chain.Chain // Chain.Issuer is nil if nobody presented or gave it
-	Staple  []byte       // as it was sent: not verified; nil if there was none
-	Version uint16       // of TLS
+	Leaf    *x509.Certificate
+	Staple  []byte // as it was sent: not verified; nil if there was none
+	Version uint16 // of TLS
 
 	// Unfinished says why the handshake went no further than the staple; nil
 	// if it did. A server that demands a client certificate ends it so.
@@ -104,6 +105,7 @@ func Probe(ctx context.Context, o Options) (*Served, error) {
 	if served.Chain, err = presented(seen.PeerCertificates, o.Issuers, time.Now()); err != nil {
 		return wrong(Reading, err)
 	}
+	served.Leaf = seen.PeerCertificates[0]
 	return served, nil
 }
 
@@ -116,7 +118,7 @@ func handshake(ctx context.Context, conn net.Conn, o Options) (*tls.ConnectionSt
 	}
 	var seen *tls.ConnectionState
 	client := tls.Client(conn, &tls.Config{
-		ServerName:   o.sni(),
+		ServerName:   o.SNI(),
 		CipherSuites: suites,
 		MaxVersion:   newest,
 		// Nothing is sent or believed over this connection, so whatever the

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -30,7 +31,8 @@ func newCheckCommand() *cobra.Command {
 the server serves: the status, its times and who signed it. The staple is
 verified by the rules that restaple goes by before it places one, against the
 chain that the server presents. Whether that chain itself is to be trusted is
-not looked at.
+not looked at; that the certificate has expired, or is for another name than was
+asked for, is a warning.
 
 If the staple's file is known, what is served has to be what is on disk. The
 file is named with --staple, or found by the certificate that the server
@@ -97,16 +99,9 @@ func check(cmd *cobra.Command, f checkFlags, paths []string) error {
 // options reads the flags about the server.
 func (f *checkFlags) options() (prove.Options, error) {
 	o := prove.Options{KeyType: f.keyType, Timeout: f.timeout, Verify: staple.Options{Strict: f.strict}}
-	address := f.connect
-	if f.starttls != "" {
-		address = f.starttls + "://" + address
-	}
-	if f.servername != "" {
-		address += "#" + f.servername
-	}
 	var err error
-	if o.Address, err = prove.ParseAddress(address); err != nil {
-		return o, &hinted{fmt.Errorf("--connect: %w", err), "--connect HOST:PORT [--servername NAME] [--starttls smtp]"}
+	if o.Address, err = f.address(); err != nil {
+		return o, &hinted{err, "--connect HOST:PORT [--servername NAME] [--starttls smtp]"}
 	}
 	if f.keyType != "" && f.keyType != "rsa" && f.keyType != "ecdsa" {
 		return o, fmt.Errorf("--key-type %q is not rsa or ecdsa", f.keyType)
@@ -122,6 +117,33 @@ func (f *checkFlags) options() (prove.Options, error) {
 	return o, checkOutput(f.output)
 }
 
+// address reads the flags that say where the server is.
+func (f *checkFlags) address() (prove.Address, error) {
+	connect := f.connect
+	switch f.starttls {
+	case "":
+	case prove.SMTP:
+		connect = prove.SMTP + "://" + strings.TrimPrefix(connect, prove.SMTP+"://")
+	default:
+		return prove.Address{}, fmt.Errorf("--starttls %q is not smtp", f.starttls)
+	}
+	a, err := prove.ParseAddress(connect)
+	if err != nil {
+		return a, fmt.Errorf("--connect: %w", err)
+	}
+	if f.servername == "" {
+		return a, nil
+	}
+	if !prove.IsServerName(f.servername) {
+		return a, fmt.Errorf("--servername %q is not a name that a client can ask for, such as www.example", f.servername)
+	}
+	if a.ServerName != "" && a.ServerName != f.servername {
+		return a, fmt.Errorf("--servername is %s, and --connect names %s", f.servername, a.ServerName)
+	}
+	a.ServerName = f.servername
+	return a, nil
+}
+
 // look makes the handshake and judges what it shows.
 func look(ctx context.Context, o prove.Options, find finder) (*checked, error) {
 	served, err := prove.Probe(ctx, o)
@@ -129,8 +151,8 @@ func look(ctx context.Context, o prove.Options, find finder) (*checked, error) {
 		return newChecked(o, prove.Failed(err), nil, nil), nil
 	}
 	files, err := find(ctx, served.Chain.Leaf)
-	elsewhere := errors.Is(err, errNotOnDisk)
-	if err != nil && !elsewhere {
+	elsewhere, isElsewhere := errors.AsType[*elsewhereError](err)
+	if err != nil && !isElsewhere {
 		return nil, err
 	}
 	c := prove.Comparison{Chain: served.Chain, Served: served.Staple, Now: time.Now(), Verify: o.Verify}
@@ -142,9 +164,10 @@ func look(ctx context.Context, o prove.Options, find finder) (*checked, error) {
 		}
 	}
 	f := prove.Compare(c)
-	if elsewhere {
+	f.Leaf = served.Chain.Leaf
+	if isElsewhere {
 		f.Result, f.Detail = prove.OtherLeaf, fmt.Sprintf("the server presents the certificate %s with serial %s: %v",
-			served.Chain.Leaf.Name, served.Chain.Leaf.SerialHex(), err)
+			served.Chain.Leaf.Name, served.Chain.Leaf.SerialHex(), elsewhere)
 	}
 	return newChecked(o, f, served, file), nil
 }

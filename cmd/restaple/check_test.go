@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"crypto/tls"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -195,6 +197,144 @@ func TestCheckFindsTheFileByTheCertificate(t *testing.T) {
 	}
 }
 
+// TestCheckGoesByTheConfigurationOfTheServer shows that what is expected of a
+// server depends on how it is looked after.
+func TestCheckGoesByTheConfigurationOfTheServer(t *testing.T) {
+	w := newCheckWorld(t)
+	site := w.issue(lab.IssueOptions{})
+	served := w.response(site, time.Minute, nil)
+	w.write("site.pem", site.ChainPEM())
+	w.write("site.pem.ocsp", w.response(site, time.Second, nil))
+	at := w.serve(site.TLS(served))
+	const told = "  hooks: [reload]\nhooks:\n- name: reload\n  command: ['true']\n"
+	for hooks, want := range map[string]prove.Result{"": prove.OlderForNow, told: prove.OlderServed} {
+		config := w.write("restaple.yaml", fmt.Appendf(nil, "certificates:\n- paths: [%s]\n  server: lighttpd\n%s", w.dir, hooks))
+		if _, got := w.check("--connect", at, "--config", config); got.Result != want {
+			t.Errorf("lighttpd with %q: got %s (%s), want %s", hooks, got.Result, got.Detail, want)
+		}
+	}
+	// One that fits into the buffer as it is configured, and not as it usually is.
+	big := w.response(site, time.Minute, func(r *lab.Response) {
+		r.Singles[0].Extensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 99999, 1}, Value: append([]byte{4, 0}, make([]byte, 17000)...)}}
+	})
+	w.write("site.pem.ocsp", big)
+	none := w.serve(site.TLS(nil))
+	const wide = "  hooks: [runtime]\nhooks:\n- name: runtime\n  haproxy: {socket: /nowhere.sock, buffer: 32768}\n"
+	for hooks, want := range map[string]prove.Result{"": prove.Nothing, wide: prove.NoneServed} {
+		config := w.write("restaple.yaml", fmt.Appendf(nil, "certificates:\n- paths: [%s]\n  server: haproxy\n%s", w.dir, hooks))
+		if _, got := w.check("--connect", none, "--config", config); got.Result != want {
+			t.Errorf("haproxy with %q: got %s (%s), want %s", hooks, got.Result, got.Detail, want)
+		}
+	}
+}
+
+func TestCheckSaysWhatOfTheDiskCouldNotBeRead(t *testing.T) {
+	w := newCheckWorld(t)
+	site := w.issue(lab.IssueOptions{})
+	at := w.serve(site.TLS(w.response(site, time.Minute, nil)))
+	missing := filepath.Join(w.dir, "missing")
+	if code, got := w.check("--connect", at, missing); code != 1 || got.Result != prove.OtherLeaf || !strings.Contains(got.Detail, "(0 were found), where not all can be read: "+missing+": no such file") {
+		t.Errorf("got %d, %s (%s)", code, got.Result, got.Detail)
+	}
+	w.write("other.pem", w.issue(lab.IssueOptions{}).ChainPEM())
+	if code, got := w.check("--connect", at, w.dir); code != 1 || !strings.HasSuffix(got.Detail, "(1 were found)") {
+		t.Errorf("got %d, %s (%s)", code, got.Result, got.Detail)
+	}
+	half := []byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+	for _, name := range []string{"a.pem", "b.pem", "c.pem", "d.pem", "e.pem"} {
+		w.write(name, half)
+	}
+	if _, got := w.check("--connect", at, w.dir); strings.Count(got.Detail, w.dir) != 3 || !strings.HasSuffix(got.Detail, "; and 2 more") {
+		t.Errorf("got %s (%s)", got.Result, got.Detail)
+	}
+}
+
+// TestCheckWarnsOfTheCertificate shows that a good staple does not hide that it
+// is that of another site, or of a certificate that nobody accepts.
+func TestCheckWarnsOfTheCertificate(t *testing.T) {
+	w := newCheckWorld(t)
+	now := time.Now()
+	named := w.issue(lab.IssueOptions{Names: []string{"site.test", "*.sites.test"}})
+	ended := w.issue(lab.IssueOptions{NotAfter: now.Add(-time.Minute)})
+	early := w.issue(lab.IssueOptions{NotBefore: now.Add(time.Hour)})
+	plain := w.issue(lab.IssueOptions{Names: []string{}, CommonName: "old.test"})
+	for _, row := range []struct {
+		name   string
+		issued *lab.Issued
+		as     string
+		want   string
+	}{
+		{"its name", named, "site.test", ""},
+		{"below its wildcard", named, "a.sites.test", ""},
+		{"no name", named, "", ""},
+		{"another name", named, "typo.test", "the certificate is not for typo.test: the server may not know this name"},
+		{"a common name", plain, "OLD.test", ""},
+		{"another common name", plain, "new.test", "the certificate is not for new.test: the server may not know this name"},
+		{"expired", ended, "", "the certificate has expired"},
+		{"early", early, "", "the certificate is not valid before " + early.Certificate.NotBefore.UTC().Format(time.RFC3339)},
+	} {
+		at := w.serve(row.issued.TLS(w.response(row.issued, time.Minute, nil)))
+		_, got := w.check("--connect", at, "--servername", row.as)
+		if warnings := strings.Join(got.Warnings, "; "); warnings != row.want {
+			t.Errorf("%s: got %q, want %q", row.name, warnings, row.want)
+		}
+		if _, out, _ := w.restaple("check", "--connect", at, "--servername", row.as); strings.Contains(out, "  warning      "+row.want+"\n") != (row.want != "") {
+			t.Errorf("%s: got\n%s", row.name, out)
+		}
+	}
+}
+
+func TestCheckSaysWhatToDo(t *testing.T) {
+	w := newCheckWorld(t)
+	now := time.Now()
+	site := w.issue(lab.IssueOptions{})
+	good := w.response(site, time.Minute, nil)
+	alone := site.TLS(good)
+	alone.Certificate = alone.Certificate[:1]
+	ended := w.issue(lab.IssueOptions{NotAfter: now.Add(-time.Minute)})
+	demands := w.issue(lab.IssueOptions{MustStaple: true, Responders: []string{}})
+	revoked := w.response(site, time.Minute, func(r *lab.Response) {
+		r.Singles[0].Status, r.Singles[0].RevokedAt = lab.Revoked, now.Add(-time.Hour)
+	})
+	file, foreign := w.write("site.ocsp", good), w.write("foreign.ocsp", w.response(ended, time.Minute, nil))
+	plain, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plain.Close()
+	go func() {
+		for {
+			conn, err := plain.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Write([]byte("500 no TLS here\r\n"))
+			conn.Close()
+		}
+	}()
+	for _, row := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"not switched on", []string{"--connect", w.serve(site.TLS(nil)), "--staple", file}, "is stapling switched on"},
+		{"nothing to serve", []string{"--connect", w.serve(site.TLS(nil)), "--staple", file + ".missing"}, "restaple refresh PATH gets one"},
+		{"expired", []string{"--connect", w.serve(ended.TLS(nil))}, "renew the certificate"},
+		{"nobody to ask", []string{"--connect", w.serve(demands.TLS(nil))}, "the certificate names no responder"},
+		{"revoked", []string{"--connect", w.serve(site.TLS(revoked))}, "get a new certificate"},
+		{"another file", []string{"--connect", w.serve(site.TLS(good)), "--staple", foreign}, "is the file that --staple names that of this certificate?"},
+		{"another issuer", []string{"--connect", w.serve(alone), "--issuer", w.write("root.pem", w.pki.Root.CertPEM())}, "has not signed this one"},
+		{"key type", []string{"--connect", w.serve(site.TLS(good)), "--key-type", "rsa"}, "has the server a certificate with this kind of key"},
+		{"no TLS", []string{"--connect", plain.Addr().String()}, "is this a TLS port?"},
+		{"no SMTP", []string{"--connect", plain.Addr().String(), "--starttls", "smtp"}, "is this the port of a mail server"},
+	} {
+		code, out, stderr := w.restaple(append([]string{"check"}, row.args...)...)
+		if code != 1 || !strings.HasPrefix(stderr, "hint: ") || !strings.Contains(stderr, row.want) {
+			t.Errorf("%s: got %d, %swant %q\n%s", row.name, code, stderr, row.want, out)
+		}
+	}
+}
+
 func TestCheckWithoutStaple(t *testing.T) {
 	w := newCheckWorld(t)
 	for _, row := range []struct {
@@ -205,6 +345,7 @@ func TestCheckWithoutStaple(t *testing.T) {
 		says    string
 	}{
 		{"names a responder", lab.IssueOptions{}, 1, prove.Nothing, "the server serves no staple"},
+		{"has expired", lab.IssueOptions{NotAfter: time.Now().Add(-time.Minute)}, 1, prove.Nothing, "its certificate has expired at"},
 		{"names none", lab.IssueOptions{Responders: []string{}}, 0, prove.Nothing, "no OCSP responder in this certificate"},
 		{"must-staple", lab.IssueOptions{MustStaple: true}, 1, prove.NoneServed, "must-staple"},
 		{"must-staple, names none", lab.IssueOptions{MustStaple: true, Responders: []string{}}, 1, prove.NoneServed, "must-staple"},
@@ -251,8 +392,11 @@ func TestCheckSaysWhatIsWrongWithItsFlags(t *testing.T) {
 	}{
 		{nil, "connect"},
 		{[]string{"--connect", "www.example"}, "must be host:port"},
-		{[]string{"--connect", "www.example:443", "--servername", "a b"}, "server name"},
-		{[]string{"--connect", "www.example:443", "--starttls", "imap"}, "imap:// is not known"},
+		{[]string{"--connect", "::1:443"}, `or [::1]:443, got "::1:443"`},
+		{[]string{"--connect", "www.example:443", "--servername", "a b"}, `--servername "a b" is not a name`},
+		{[]string{"--connect", "www.example:443", "--servername", "127.0.0.1"}, `--servername "127.0.0.1" is not a name`},
+		{[]string{"--connect", "www.example:443#a.example", "--servername", "b.example"}, "--servername is b.example, and --connect names a.example"},
+		{[]string{"--connect", "www.example:443", "--starttls", "imap"}, `--starttls "imap" is not smtp`},
 		{[]string{"--connect", "www.example:443", "--key-type", "dsa"}, "rsa or ecdsa"},
 		{[]string{"--connect", "www.example:443", "--timeout", "0s"}, "--timeout"},
 		{[]string{"--connect", "www.example:443", "-o", "xml"}, "xml"},

@@ -2,17 +2,19 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/restaple/restaple/agent"
-	"github.com/restaple/restaple/agent/profile"
 	"github.com/restaple/restaple/agent/staple"
 	"github.com/restaple/restaple/watcher/chain"
 )
@@ -29,10 +31,26 @@ type stapleFile struct {
 }
 
 // finder finds the staple files of a leaf: none if nothing is known about the
-// disk, errNotOnDisk if the leaf had to be among the certificates named.
+// disk, an *elsewhereError if the leaf had to be among the certificates named.
 type finder func(ctx context.Context, leaf *chain.Leaf) ([]stapleFile, error)
 
-var errNotOnDisk = errors.New("it is not among the certificates on disk")
+// elsewhereError says that a leaf is not among the certificates on disk.
+type elsewhereError struct {
+	among    int      // certificates that were read
+	problems []string // what could not be
+}
+
+func (e *elsewhereError) Error() string {
+	text := fmt.Sprintf("it is not among those on disk (%d were found)", e.among)
+	const most = 3
+	if n := len(e.problems); n > 0 {
+		text += ", where not all can be read: " + strings.Join(e.problems[:min(n, most)], "; ")
+		if n > most {
+			text += fmt.Sprintf("; and %d more", n-most)
+		}
+	}
+	return text
+}
 
 // finder says where to look for staple files.
 func (f *checkFlags) finder(paths []string) (finder, error) {
@@ -67,8 +85,8 @@ func (f *checkFlags) finder(paths []string) (finder, error) {
 		defer s.client.Close()
 		s.options.LookOnly = true
 		files, err := s.filesOf(ctx, leaf)
-		if err == nil && len(files) == 0 && named {
-			err = errNotOnDisk
+		if _, ok := errors.AsType[*elsewhereError](err); ok && !named {
+			err = nil
 		}
 		return files, err
 	}, nil
@@ -85,7 +103,17 @@ func (s *system) filesOf(ctx context.Context, leaf *chain.Leaf) ([]stapleFile, e
 		return nil, &notOK{err.Error()}
 	}
 	var files []stapleFile
+	missed := &elsewhereError{problems: a.Problems()}
 	for _, c := range certs {
+		if c.Fingerprint == "" {
+			problem := c.Error
+			if !strings.Contains(problem, c.Path) {
+				problem = c.Path + ": " + problem
+			}
+			missed.problems = append(missed.problems, problem)
+			continue
+		}
+		missed.among++
 		if c.Fingerprint != hex.EncodeToString(leaf.Fingerprint[:]) {
 			continue
 		}
@@ -93,17 +121,30 @@ func (s *system) filesOf(ctx context.Context, leaf *chain.Leaf) ([]stapleFile, e
 		if err != nil {
 			return nil, err
 		}
-		p, err := profile.ByName(c.Server)
-		if err != nil {
-			return nil, err
+		file.certificate, file.responders = c.Path, c.Responders
+		if g := s.groupOf(c); g != nil {
+			file.accepts, file.lazy = g.Profile.Accept, g.Lazy()
 		}
-		file.certificate, file.responders, file.accepts, file.lazy = c.Path, c.Responders, p.Accept, p.Lazy
 		if on, err := chain.NewLoader(chain.LoaderOptions{IssuerDirs: s.issuerDirs()}).Load(c.Path); err == nil {
 			file.issuer = on.Issuer
 		}
 		files = append(files, file)
 	}
+	if len(files) == 0 {
+		return nil, missed
+	}
 	return files, nil
+}
+
+// groupOf returns the group that looks after a certificate.
+func (s *system) groupOf(c agent.Certificate) *agent.Group {
+	i := slices.IndexFunc(s.options.Groups, func(g agent.Group) bool {
+		return g.Profile.Name == c.Server && agent.StaplePath(cmp.Or(g.Template, g.Profile.Template), c.Path) == c.Staple
+	})
+	if i < 0 {
+		return nil
+	}
+	return &s.options.Groups[i]
 }
 
 func (s *system) issuerDirs() []string {

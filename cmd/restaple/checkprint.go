@@ -20,6 +20,7 @@ type checked struct {
 	Result      prove.Result `json:"result"`
 	Reason      string       `json:"reason,omitempty"`
 	Detail      string       `json:"detail"`
+	Warnings    []string     `json:"warnings,omitempty"` // about the certificate that is presented
 	Certificate *presented   `json:"certificate,omitempty"`
 	Staple      *verdict     `json:"staple,omitempty"` // what is served, if anything is
 	Disk        *compared    `json:"disk,omitempty"`   // if it is known what is on disk
@@ -30,13 +31,14 @@ type checked struct {
 
 // presented is the certificate and the TLS that a server speaks.
 type presented struct {
-	Name        string   `json:"name"`
-	Serial      string   `json:"serial"`
-	Fingerprint string   `json:"fingerprint"`
-	KeyType     string   `json:"key_type"`
-	MustStaple  bool     `json:"must_staple"`
-	Responders  []string `json:"responders,omitempty"`
-	TLS         string   `json:"tls"`
+	Name        string    `json:"name"`
+	Serial      string    `json:"serial"`
+	Fingerprint string    `json:"fingerprint"`
+	KeyType     string    `json:"key_type"`
+	NotAfter    time.Time `json:"not_after"`
+	MustStaple  bool      `json:"must_staple"`
+	Responders  []string  `json:"responders,omitempty"`
+	TLS         string    `json:"tls"`
 }
 
 // compared is the file that should be what is served.
@@ -49,7 +51,7 @@ type compared struct {
 func newChecked(o prove.Options, f prove.Finding, served *prove.Served, file *stapleFile) *checked {
 	r := &checked{
 		At: time.Now().UTC().Truncate(time.Second), Address: o.Address.String(), OK: f.OK(),
-		Result: f.Result, Reason: string(f.Reason), Detail: f.Detail, hint: checkAdvice[f.Result],
+		Result: f.Result, Reason: string(f.Reason), Detail: f.Detail, hint: checkAdvice(o, f, file),
 	}
 	if served == nil {
 		return r
@@ -57,8 +59,9 @@ func newChecked(o prove.Options, f prove.Finding, served *prove.Served, file *st
 	leaf := served.Chain.Leaf
 	r.Certificate = &presented{
 		Name: leaf.Name, Serial: leaf.SerialHex(), Fingerprint: fmt.Sprintf("%x", leaf.Fingerprint), KeyType: leaf.KeyType,
-		MustStaple: leaf.MustStaple, Responders: leaf.Responders, TLS: tls.VersionName(served.Version),
+		NotAfter: leaf.NotAfter.UTC(), MustStaple: leaf.MustStaple, Responders: leaf.Responders, TLS: tls.VersionName(served.Version),
 	}
+	r.Warnings = warningsAbout(served.Leaf, o.SNI(), r.At)
 	if served.Unfinished != nil {
 		r.Unfinished = served.Unfinished.Error()
 	}
@@ -76,19 +79,6 @@ func newChecked(o prove.Options, f prove.Finding, served *prove.Served, file *st
 	return r
 }
 
-// checkAdvice says what a person can do.
-var checkAdvice = map[prove.Result]string{
-	prove.NoneServed:  "is stapling switched on in the server, and was it reloaded since the staple is there?",
-	prove.Placeholder: "the placeholder stands in while there is no staple; once there is one, reload the server",
-	prove.OlderServed: "reload the server, or name a hook that does",
-	prove.NotOnDisk:   "reload the server if the staple was withdrawn; restaple refresh PATH gets one",
-	prove.OtherLeaf:   "reload the server if the certificate was renewed; otherwise check --servername, --key-type and the paths (-r looks below them)",
-	prove.Mismatch:    "reload the server after its certificate was renewed; one file cannot serve an RSA and an ECDSA certificate",
-	prove.Ended:       "get a new staple with restaple refresh PATH, and reload the server",
-	prove.NoHandshake: "is this a TLS port? a mail server's may want --starttls smtp; a server may have stopped speaking TLS because of its staple file, see its log",
-	prove.NoIssuer:    "name the issuer's certificate with --issuer FILE",
-}
-
 func (r *checked) print(w io.Writer) error {
 	lines := []string{fmt.Sprintf("%s: %s: %s", r.Address, r.Result, r.Detail)}
 	line := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
@@ -99,13 +89,21 @@ func (r *checked) print(w io.Writer) error {
 		}
 		line("  certificate  %s (%s%s, %s)", c.Name, c.KeyType, must, c.TLS)
 		line("  serial       %s", c.Serial)
+		line("  valid until  %s", when(c.NotAfter))
 		line("  responder    %s", cmp.Or(strings.Join(c.Responders, " "), "none"))
+	}
+	for _, warning := range r.Warnings {
+		line("  warning      %s", warning)
 	}
 	if r.Unfinished != "" {
 		line("  handshake    ended after the staple: %s", r.Unfinished)
 	}
 	if v := r.Staple; v != nil {
-		line("  cert status  %s", cmp.Or(v.Status, "none: "+v.Reason))
+		status := cmp.Or(v.Status, "none: "+v.Reason)
+		if r.Result == prove.NoIssuer {
+			status = "not verified: its issuer is missing"
+		}
+		line("  cert status  %s", status)
 		lines = append(lines, v.details()...)
 	}
 	if d := r.Disk; d != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/restaple/restaple/agent/profile"
@@ -76,7 +77,7 @@ func (v verdict) details() []string {
 		line("  CertID hash  %s", v.CertIDHash)
 	}
 	if !v.RevokedAt.IsZero() {
-		line("  revoked at   %s %s", when(v.RevokedAt), v.RevocationReason)
+		line("  revoked at   %s", strings.TrimSpace(when(v.RevokedAt)+" "+v.RevocationReason))
 	}
 	for _, warning := range v.Warnings {
 		line("  warning      %s", warning)
