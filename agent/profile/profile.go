@@ -115,6 +115,9 @@ func (p *Profile) Finds(cert, staple, issuer string) error {
 
 // Accept reports whether the server would take s at now: nil, or a *Refusal.
 func (p *Profile) Accept(s *staple.Staple, now time.Time) error {
+	if s.Unreadable > 0 {
+		return p.refuse("not every certificate in it can be read, and then OpenSSL and GnuTLS clients refuse it")
+	}
 	if p.accept == nil {
 		return nil
 	}

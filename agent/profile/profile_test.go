@@ -54,6 +54,7 @@ func TestWhatServersRefuse(t *testing.T) {
 		refused []string
 	}{
 		{name: "good"},
+		{name: "a certificate that clients cannot read", change: func(s *staple.Staple) { s.Unreadable = 1 }, refused: Names()},
 		{name: "two SingleResponses", change: func(s *staple.Staple) { s.Singles = 2 }, refused: []string{"haproxy", "envoy"}},
 		{name: "SHA-256 CertID", change: func(s *staple.Staple) { s.Hash = crypto.SHA256 }, refused: []string{"haproxy", "hitch"}},
 		{name: "no nextUpdate", change: func(s *staple.Staple) { s.NextUpdate = time.Time{} }, refused: []string{"haproxy", "envoy"}},

@@ -106,7 +106,7 @@ func traitsOf(der []byte, c *chain.Chain, now time.Time) []Trait {
 			s = inItsTime(der, c, e)
 		}
 	}
-	if slices.Contains(found, garbage) {
+	if slices.Contains(found, garbage) || s != nil && s.Unreadable > 0 {
 		return []Trait{garbage} // what follows it is garbage, too
 	}
 	if s != nil {

@@ -16,14 +16,12 @@ type embedded struct {
 	keyBits []byte            // of the public key, of which a ResponderID has the hash
 }
 
-func (e *embedded) read(s *cryptobyte.String) bool {
+func readEmbedded(element cryptobyte.String) (e embedded, ok bool) {
+	e.element = element
 	var cert, tbs cryptobyte.String
-	if !s.ReadASN1Element(&e.element, asn1.SEQUENCE) {
-		return false
-	}
-	in := e.element
-	return in.ReadASN1(&cert, asn1.SEQUENCE) && cert.ReadASN1(&tbs, asn1.SEQUENCE) && e.readTBS(tbs) &&
+	ok = element.ReadASN1(&cert, asn1.SEQUENCE) && cert.ReadASN1(&tbs, asn1.SEQUENCE) && e.readTBS(tbs) &&
 		skipAlgorithm(&cert) && readBits(&cert, nil) && cert.Empty()
+	return e, ok
 }
 
 // readTBS reads a TBSCertificate.

@@ -24,6 +24,7 @@ type response struct {
 	algorithm    algorithmIdentifier
 	signature    []byte
 	certificates []embedded
+	unreadable   int // of the certificates in certs
 }
 
 // responderID is a CHOICE: one of the two is set.
@@ -120,13 +121,16 @@ func parseBytes(in cryptobyte.String) (*response, error) {
 			return nil, reject(Malformed, "bad certs")
 		}
 		for !list.Empty() {
-			var cert embedded
-			if !cert.read(&list) {
-				// Clients that read all of them, as Java and OpenSSL do,
-				// refuse the whole response.
-				return nil, reject(Malformed, "certificate %d in certs cannot be read", len(r.certificates)+1)
+			var element cryptobyte.String
+			if !list.ReadASN1Element(&element, asn1.SEQUENCE) {
+				return nil, reject(Malformed, "bad certs")
 			}
-			r.certificates = append(r.certificates, cert)
+			// Nothing hangs on a certificate that signed nothing here.
+			if cert, ok := readEmbedded(element); ok {
+				r.certificates = append(r.certificates, cert)
+			} else {
+				r.unreadable++
+			}
 		}
 	}
 	if err := r.parseData(); err != nil {

@@ -38,6 +38,11 @@ type Staple struct {
 	Delegated bool        // signed by a delegated responder, not by the issuer itself
 	Signer    string      // subject of the certificate that signed
 
+	// Unreadable is how many of the certificates in the response cannot be
+	// read. Nothing depends on them, so they are passed over; but OpenSSL,
+	// GnuTLS and Java refuse the whole response for one.
+	Unreadable int
+
 	// RevokedAt and RevocationReason are set if Status is Revoked; the
 	// reason is a name of RFC 5280 section 5.3.1, or "" if none was given.
 	RevokedAt        time.Time

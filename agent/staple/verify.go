@@ -115,6 +115,7 @@ func (r *response) staple(single *single, signer *signer, leaf *chain.Leaf) *Sta
 		Singles:          len(r.singles),
 		Delegated:        signer.delegated,
 		Signer:           signer.name,
+		Unreadable:       r.unreadable,
 		RevokedAt:        single.revokedAt,
 		RevocationReason: single.reason,
 	}

@@ -22,6 +22,9 @@ func (r *response) warnings(a algorithm, ours []single, single *single, signer *
 	if a.family == pss && a.salt != a.hash.Size() {
 		warn("signed with RSASSA-PSS and a salt of %d octets where browsers demand %d", a.salt, a.hash.Size())
 	}
+	if r.unreadable > 0 {
+		warn("%d of the certificates in it cannot be read: OpenSSL and GnuTLS refuse the whole response", r.unreadable)
+	}
 	if len(ours) > 1 {
 		warn("%d SingleResponses are about this certificate", len(ours))
 	}
