@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -121,24 +122,21 @@ func chainOf(certPath, issuerPath string, now time.Time) (*chain.Chain, error) {
 		}
 		return c, nil
 	}
-	certs, err := readCertificates(certPath)
+	leaf, err := leafIn(certPath)
 	if err != nil {
 		return nil, err
 	}
 	issuers, err := readCertificates(issuerPath)
-	if err != nil {
-		return nil, err
-	}
-	leaf := certs[0]
-	if i := slices.IndexFunc(certs, func(c *x509.Certificate) bool { return !c.IsCA }); i >= 0 {
-		leaf = certs[i]
+	signer := chain.FindIssuer(leaf, issuers, now)
+	if signer == nil && err != nil {
+		return nil, err // perhaps just that one was the issuer
 	}
 	l, err := chain.NewLeaf(leaf)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", certPath, err)
 	}
 	c := &chain.Chain{Leaf: l}
-	if signer := chain.FindIssuer(leaf, issuers, now); signer != nil {
+	if signer != nil {
 		if c.Issuer, err = chain.NewIssuer(signer); err != nil {
 			return nil, fmt.Errorf("%s: %w", issuerPath, err)
 		}
@@ -146,6 +144,28 @@ func chainOf(certPath, issuerPath string, now time.Time) (*chain.Chain, error) {
 	return c, nil
 }
 
+// leafIn reads the certificate that the agent would take for the leaf, or the
+// first one if all are CAs: a response may be about those too.
+func leafIn(path string) (*x509.Certificate, error) {
+	certs, broken := readCertificates(path)
+	if len(certs) == 0 {
+		return nil, broken
+	}
+	c, err := chain.FromCertificates(certs)
+	switch {
+	case errors.Is(err, chain.ErrNotChain) && broken != nil:
+		return nil, broken // perhaps just that one was the leaf
+	case errors.Is(err, chain.ErrNotChain):
+		return certs[0], nil
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	i := slices.IndexFunc(certs, func(cert *x509.Certificate) bool { return sha256.Sum256(cert.Raw) == c.Leaf.Fingerprint })
+	return certs[i], nil
+}
+
+// readCertificates returns the certificates that can be read even if there are
+// others that cannot, together with the error.
 func readCertificates(path string) ([]*x509.Certificate, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -157,7 +177,7 @@ func readCertificates(path string) ([]*x509.Certificate, error) {
 		err = errors.New("no certificate in it")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return certs, fmt.Errorf("%s: %w", path, err)
 	}
 	return certs, nil
 }
