@@ -130,11 +130,15 @@ func TestAnswersThatDoNotCome(t *testing.T) {
 		t.Run(string(row.fault), func(t *testing.T) {
 			w := newWorld(t, lab.ResponderOptions{})
 			w.fault(t, row.fault)
-			c := newClient(t, Options{Timeout: 100 * time.Millisecond})
+			limit := 100 * time.Millisecond
+			if row.want != KindTimeout {
+				limit = time.Minute // a busy machine may be slow to see the end
+			}
+			c := newClient(t, Options{Timeout: limit})
 			start := time.Now()
 			e := askError(t, c, w.query(), row.want)
 			if took := time.Since(start); took > 3*time.Second {
-				t.Errorf("took %v, want about 100ms", took)
+				t.Errorf("took %v, want about 100ms at most", took)
 			}
 			if e.Verdict() != LaneSilent {
 				t.Errorf("verdict: got %v, want silent", e.Verdict())
