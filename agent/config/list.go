@@ -41,10 +41,10 @@ func filledList[T any](v value, read func(value) (T, bool)) []T {
 // join appends a key to the path of its mapping. A key that is no word is not
 // shown: it may be a secret in the wrong place.
 func join(path, name string) string {
-	if strings.ContainsFunc(name, func(r rune) bool {
+	if name != mergeKey && strings.ContainsFunc(name, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '_' && r != '-'
 	}) || len(name) > 40 || name == "" {
-		name = "(key that is no word)"
+		name = "(key not shown)"
 	}
 	if path == "" {
 		return name

@@ -8,8 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
+	"sort"
 	"strings"
+	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
 )
@@ -80,27 +81,21 @@ func parse(name, dir string, data []byte) (*Config, error) {
 }
 
 var (
-	yamlError  = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+	yamlError  = regexp.MustCompile(`^yaml: (?:line \d+: )?(.*)$`)
 	tabbedLine = regexp.MustCompile(`^ *\t`)
 )
 
 // syntaxProblem says in which line YAML's syntax was broken. The parser's own
 // messages are about its inner life, so the usual causes are named instead.
 func syntaxProblem(name string, data []byte, err error) Problem {
-	p := Problem{File: name, Line: 1, Message: "not YAML: " + err.Error()}
+	p := Problem{File: name, Line: brokenLine(data, err), Message: "not YAML: " + err.Error()}
 	m := yamlError.FindStringSubmatch(err.Error())
-	if m == nil {
-		return p
-	}
-	if n, err := strconv.Atoi(m[1]); err == nil {
-		p.Line = n
-	}
 	switch {
-	case strings.Contains(m[2], "unknown anchor"):
+	case m == nil:
+	case strings.Contains(m[1], "unknown anchor"):
 		// The name may be a password that begins with an asterisk.
 		p.Message = "not YAML: a value refers to an anchor that is not there; put a value that begins with * into quotes"
-		p.Line = 0
-	case strings.Contains(m[2], "cannot start any token"):
+	case strings.Contains(m[1], "cannot start any token"):
 		p.Message = "not YAML: a value begins with a character that needs quotes"
 		for i, line := range strings.Split(string(data), "\n") {
 			if tabbedLine.MatchString(line) {
@@ -108,8 +103,52 @@ func syntaxProblem(name string, data []byte, err error) Problem {
 				break
 			}
 		}
+	case strings.Contains(m[1], "tab character"):
+		p.Message = "not YAML: indented with a tab, use spaces"
+	case !utf8.Valid(data) && strings.Contains(m[1], "UTF-8"):
+		// What follows the octet decides what the parser says of it.
+		rest := fromInvalid(data)
+		p.Line = 1 + bytes.Count(data[:len(data)-len(rest)], []byte("\n"))
+		p.Message = fmt.Sprintf("not UTF-8: octet 0x%02X is out of place", rest[0])
 	default:
-		p.Message = "not YAML: " + m[2]
+		p.Message = "not YAML: " + m[1]
 	}
 	return p
+}
+
+// brokenLine is the line by which parsing data is bound to end with err. The
+// parser itself often names the line in which a list began, or none. It stops
+// at the first mistake, so the lines after it change nothing.
+func brokenLine(data []byte, err error) int {
+	lines := bytes.SplitAfter(data, []byte("\n"))
+	return 1 + sort.Search(len(lines)-1, func(i int) bool {
+		return sameError(parseError(bytes.Join(lines[:i+1], nil)), err)
+	})
+}
+
+// fromInvalid is data from the first octet that is not UTF-8.
+func fromInvalid(data []byte) []byte {
+	for len(data) > 0 {
+		r, size := utf8.DecodeRune(data)
+		if r == utf8.RuneError && size == 1 {
+			break
+		}
+		data = data[size:]
+	}
+	return data
+}
+
+func sameError(a, b error) bool { return a != nil && a.Error() == b.Error() }
+
+// parseError is what the parser says of data, up to the first mistake.
+func parseError(data []byte) error {
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	for {
+		switch err := decoder.Decode(new(yaml.Node)); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
 }

@@ -18,7 +18,7 @@ func TestEachMistakeIsNamedWithItsLineAndField(t *testing.T) {
 		{"unknown key in an item", "certificates:\n- paths: [/x]\n  recusive: true",
 			[]string{`3: certificates[0].recusive: unknown key, did you mean "recursive"?`}},
 		{"key given twice", "rescan: 1m\nproxy: none\nrescan: 2m", []string{`3: rescan: given twice, first in line 1`}},
-		{"merge key", "log:\n  <<: {format: text}", []string{`2: log.(key that is no word): merging mappings is not supported, write the keys out`}},
+		{"merge key", "log:\n  <<: {format: text}", []string{`2: log.<<: merging mappings is not supported, write the keys out`}},
 		{"key that is a list", "? [a]\n: b", []string{`1: a key must be text, got a list`}},
 		{"second document", "rescan: 1m\n---\nrescan: 2m", []string{`2: a second YAML document begins here, but only one is read`}},
 		{"second document that is broken", "rescan: 1m\n---\nrescan: [", []string{`3: not YAML: did not find expected node content`}},
@@ -28,8 +28,12 @@ func TestEachMistakeIsNamedWithItsLineAndField(t *testing.T) {
 		{"text at the top", "restaple", []string{`1: must be a mapping (key: value), got text`}},
 		{"tab", "log:\n\tformat: text", []string{`2: not YAML: indented with a tab, use spaces`}},
 		{"character that needs quotes", "schedule: @daily", []string{`1: not YAML: a value begins with a character that needs quotes`}},
-		{"asterisk that needs quotes", "schedule: *secret", []string{"not YAML: a value refers to an anchor that is not there; put a value that begins with * into quotes"}},
+		{"asterisk that needs quotes", "rescan: 1m\nschedule: *secret", []string{"2: not YAML: a value refers to an anchor that is not there; put a value that begins with * into quotes"}},
 		{"bracket left open", "log: {format: text", []string{`1: not YAML: did not find expected ',' or '}'`}},
+		{"item that is not indented as the list is", "certificates:\n- paths: [/x]\n\n server: nginx", []string{`4: not YAML: did not find expected key`}},
+		{"tab among spaces", "log:\n  format: text\n\tlevel: info", []string{`3: not YAML: indented with a tab, use spaces`}},
+		{"bracket left open after one that is closed", "allow: [\n  10.0.0.0/8,\n]\ndeny: [\n  10.0.0.0/8,\nproxy: none", []string{`6: not YAML: did not find expected ',' or ']'`}},
+		{"octet that is not UTF-8", "# \xc3\xa4\nstate_dir: /caf\xe9\nrescan: 1m", []string{`2: not UTF-8: octet 0xE9 is out of place`}},
 		{"custom tag", "state_dir: !secret x", []string{`1: state_dir: a tag (!…) is not supported here`}},
 
 		{"text for a mapping", "log: text", []string{`1: log: must be a mapping (key: value), got text`}},
@@ -39,6 +43,10 @@ func TestEachMistakeIsNamedWithItsLineAndField(t *testing.T) {
 		{"empty text", "state_dir: ' '", []string{`1: state_dir: must not be empty`}},
 		{"NUL in a path", `state_dir: "/x\0"`, []string{`1: state_dir: must not hold a NUL character`}},
 		{"home directory", "state_dir: ~/state", []string{`1: state_dir: ~ is not expanded here, write the whole path (or ./~… if it is a name)`}},
+
+		{"variable of the environment", "certificates: [{paths: [$HOME/x, '${CERTS}/*.pem', './$x', /srv/$x]}]", []string{
+			`1: certificates[0].paths[0]: variables of the environment are not expanded here, write the whole path (or ./$… if it is a name)`,
+			`1: certificates[0].paths[1]: variables of the environment are not expanded here, write the whole path (or ./$… if it is a name)`}},
 
 		{"duration without unit", "rescan: 30", []string{`1: rescan: needs a unit, such as 30s`}},
 		{"duration in words", "rescan: soon", []string{`1: rescan: must be a duration such as 90s, 12h or 7d, got "soon"`}},
@@ -146,7 +154,7 @@ func TestEachMistakeIsNamedWithItsLineAndField(t *testing.T) {
 		{"rate without end", "responders:\n- {host: x, rate: .inf}", []string{`2: responders[0].rate: must be a number of requests per second, got ".inf"`}},
 		{"certificate without key", "responders:\n- {host: x, client_cert: /c}", []string{`2: responders[0]: client_cert and client_key belong together, one of them is missing`}},
 		{"unknown hash", "responders:\n- {host: x, hash: md5}", []string{`2: responders[0].hash: "md5" is not known, want one of sha1, sha256`}},
-		{"header that is no name", "responders:\n- {host: x, headers: {'a b': c}}", []string{`2: responders[0].headers.(key that is no word): is no name of a header field`}},
+		{"header that is no name", "responders:\n- {host: x, headers: {'a b': c}}", []string{`2: responders[0].headers.(key not shown): is no name of a header field`}},
 		{"header of the client", "responders:\n- {host: x, headers: {host: c}}", []string{`2: responders[0].headers.host: this header field cannot be set`}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"math"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -128,6 +129,9 @@ func (v value) filePath() (string, bool) {
 	return v.pathOf(s)
 }
 
+// variable is how a path begins that a shell would have filled in.
+var variable = regexp.MustCompile(`^\$(\{|[A-Za-z_])`)
+
 // pathOf makes s, which v holds, an absolute path.
 func (v value) pathOf(s string) (string, bool) {
 	switch {
@@ -136,6 +140,9 @@ func (v value) pathOf(s string) (string, bool) {
 		return "", false
 	case strings.HasPrefix(s, "~"):
 		v.fail("~ is not expanded here, write the whole path (or ./~… if it is a name)")
+		return "", false
+	case variable.MatchString(s):
+		v.fail("variables of the environment are not expanded here, write the whole path (or ./$… if it is a name)")
 		return "", false
 	case filepath.IsAbs(s) || v.r.dir == "":
 		return filepath.Clean(s), true

@@ -13,6 +13,9 @@ import (
 // Without it a short file with aliases of aliases would keep us busy for ever.
 const maxNodes = 200_000
 
+// mergeKey stands for the keys of another mapping.
+const mergeKey = "<<"
+
 // reader is what all values of one file share.
 type reader struct {
 	file     string
@@ -132,7 +135,7 @@ func (v value) keys(known ...key) given {
 		for _, k := range known {
 			names = append(names, k.name)
 		}
-		if name == "<<" {
+		if name == mergeKey {
 			child.failAt(line, "merging mappings is not supported, write the keys out")
 			return
 		}
