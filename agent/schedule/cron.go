@@ -60,13 +60,29 @@ func ParseCron(expr string) (*Cron, error) {
 	}
 	fields, err := cron.ParseStandard(strings.TrimSpace(zone + " " + rest))
 	if err != nil {
-		return nil, err
+		return nil, plain(err)
 	}
 	c := &Cron{fields: fields}
 	if c.Next(time.Date(2024, time.January, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
 		return nil, fmt.Errorf("%q never comes true: no month has such a day", expr)
 	}
 	return c, nil
+}
+
+// plain says what cron's parser says in words that are not about its inside.
+func plain(err error) error {
+	said := err.Error()
+	if field, found := strings.CutPrefix(said, "failed to parse int from "); found {
+		field, _, _ = strings.Cut(field, ": ")
+		return fmt.Errorf("%q is neither a number nor a name such as MON or JAN", field)
+	}
+	if _, zone, found := strings.Cut(said, ": unknown time zone "); found {
+		return fmt.Errorf("there is no time zone %q here", zone)
+	}
+	if name, found := strings.CutPrefix(said, "unrecognized descriptor: "); found {
+		return fmt.Errorf("%s is not known, want one of @hourly, @daily, @weekly, @monthly, @yearly, @every DURATION", name)
+	}
+	return err
 }
 
 func parseEvery(zone, interval string) (*Cron, error) {

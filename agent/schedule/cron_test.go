@@ -53,14 +53,15 @@ func TestCronRefusesWhatWouldNeverOrAlwaysFire(t *testing.T) {
 		{"TZ=UTC ", "nothing follows"},
 		{"CRON_TZ=UTC", "nothing follows"},
 		{"TZ= * * * * *", "no time zone"},
-		{"TZ=Nowhere/Land * * * * *", "Nowhere/Land"},
+		{"TZ=Nowhere/Land * * * * *", `there is no time zone "Nowhere/Land" here`},
 		{"TZ=UTC @every 1h", "no time zone"},
 		{"@every -5m", "too often"},
 		{"@every 0s", "too often"},
 		{"@every 10ms", "too often"},
 		{"@every soon", "not a duration"},
-		{"@every", "unrecognized"},
-		{"@sometimes", "unrecognized"},
+		{"@every", "want one of @hourly"},
+		{"@sometimes", "@sometimes is not known"},
+		{"* * * * SUNDAY", `"SUNDAY" is neither a number nor a name such as MON or JAN`},
 	} {
 		t.Run(test.expr, func(t *testing.T) {
 			_, err := ParseCron(test.expr)
