@@ -298,6 +298,33 @@ func TestVersionAndCompletion(t *testing.T) {
 	}
 }
 
+func TestAMistypedCommandLineSaysWhatToDo(t *testing.T) {
+	for _, row := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"refesh"}, "restaple: \"refesh\" is no command of restaple\nhint: did you mean refresh?\n"},
+		{[]string{"xyzzy"}, "restaple: \"xyzzy\" is no command of restaple\nhint: restaple --help lists the commands\n"},
+		{[]string{"config", "chek", "f.yaml"}, "restaple: \"chek\" is no command of restaple config\nhint: did you mean check?\n"},
+		{[]string{"lab", "reboke", "dir", "name"}, "restaple: \"reboke\" is no command of restaple lab\nhint: did you mean revoke?\n"},
+		{[]string{"completion", "bsh"}, "restaple: \"bsh\" is no command of restaple completion\n"},
+		{[]string{"lab", "init"}, "hint: usage: restaple lab init DIR [flags]\n"},
+		{[]string{"verify", "--cert", "x"}, "restaple: required flag(s) \"response\" not set\nhint: usage: restaple verify --cert LEAF.pem"},
+		{[]string{"check"}, "restaple: required flag(s) \"connect\" not set\nhint: usage: restaple check --connect"},
+		{[]string{"run", "--sever", "nginx"}, "restaple: unknown flag: --sever\nhint: restaple run --help lists the flags\n"},
+	} {
+		code, out, errs := command(t, row.args...)
+		if code != exitUsage || out != "" || !strings.Contains(errs, row.want) {
+			t.Errorf("%v: exit %d, %q, %q, want %q", row.args, code, out, errs, row.want)
+		}
+	}
+	for _, args := range [][]string{{}, {"lab"}, {"config"}, {"help", "lab"}, {"lab", "--help"}, {"--version"}, {"version"}, {"__complete", "lab", ""}} {
+		if code, out, errs := command(t, args...); code != exitOK || out == "" {
+			t.Errorf("%v: exit %d, %q, %s", args, code, out, errs)
+		}
+	}
+}
+
 // TestHelpIsWhatItWas holds every command's help against a golden file, so that
 // a change of the command line is a change somebody meant.
 func TestHelpIsWhatItWas(t *testing.T) {

@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/restaple/restaple/agent/config"
 )
 
 // Exit codes. They are a public interface.
@@ -45,12 +47,19 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	err := unknownCommand(root, args)
+	if err == nil {
+		err = root.ExecuteContext(ctx)
+	}
 	if err == nil {
 		return exitOK
 	}
 	bad, isBad := errors.AsType[*notOK](err)
-	if !isBad || bad.message != "" {
+	_, ofFile := errors.AsType[config.Problems](err)
+	switch {
+	case ofFile:
+		fmt.Fprintln(stderr, err) // a line each, which begins with the file's name
+	case !isBad, bad.message != "":
 		fmt.Fprintf(stderr, "restaple: %v\n", err)
 	}
 	if h, ok := errors.AsType[*hinted](err); ok {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -25,9 +26,14 @@ should be, 2 the command line or the configuration is wrong.`,
   restaple refresh --server nginx --hook 'nginx -s reload' /etc/nginx/tls
   restaple status /etc/haproxy/certs
   restaple demo`,
+		Version:       versionLine(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &hinted{err, cmd.CommandPath() + " --help lists the flags"}
+	})
 	root.AddCommand(
 		newRunCommand(),
 		newRefreshCommand(),
@@ -41,7 +47,49 @@ should be, 2 the command line or the configuration is wrong.`,
 		newVersionCommand(),
 		newDocsCommand(),
 	)
+	sayUsage(root)
 	return root
+}
+
+// sayUsage has cmd and all below it say how they are used, if they are used
+// otherwise.
+func sayUsage(cmd *cobra.Command) {
+	if cmd.Runnable() {
+		check := cmd.Args
+		if check == nil {
+			check = cobra.ArbitraryArgs
+		}
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			err := check(cmd, args)
+			if err == nil {
+				err = cmd.ValidateRequiredFlags()
+			}
+			if err != nil {
+				return &hinted{err, "usage: " + cmd.UseLine()}
+			}
+			return nil
+		}
+	}
+	for _, c := range cmd.Commands() {
+		sayUsage(c)
+	}
+}
+
+// unknownCommand finds a word that should be a command and is none. The library
+// looks at the first one only; for others it shows the help, and all seems well.
+func unknownCommand(root *cobra.Command, args []string) error {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd(args...)
+	cmd, rest, _ := root.Find(args)
+	if cmd.Runnable() || len(rest) == 0 || strings.HasPrefix(rest[0], "-") || strings.HasPrefix(rest[0], "__") {
+		return nil
+	}
+	hint := cmd.CommandPath() + " --help lists the commands"
+	cmd.SuggestionsMinimumDistance = 2
+	if near := cmd.SuggestionsFor(rest[0]); len(near) > 0 {
+		hint = "did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return &hinted{fmt.Errorf("%q is no command of %s", rest[0], cmd.CommandPath()), hint}
 }
 
 func newVersionCommand() *cobra.Command {
@@ -50,9 +98,13 @@ func newVersionCommand() *cobra.Command {
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
 		Run: func(cmd *cobra.Command, _ []string) {
-			fmt.Fprintf(cmd.OutOrStdout(), "restaple %s %s %s/%s\n", versionString(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			fmt.Fprintln(cmd.OutOrStdout(), versionLine())
 		},
 	}
+}
+
+func versionLine() string {
+	return fmt.Sprintf("restaple %s %s %s/%s", versionString(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // versionString is the release, or what the Go command noted of the source.
