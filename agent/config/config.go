@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"strings"
 	"syscall"
 	"time"
 
@@ -33,6 +34,19 @@ type Config struct {
 	Hooks        []*Hook // those with a place of their own and those written where they are used
 	Admin        Admin
 	Answer       Answer
+
+	file  string         // as it was named; "": there is none
+	lines map[string]int // by key, such as certificates[1].owner
+}
+
+// Blame makes err, which came of using the value of a key such as
+// certificates[1].owner, a problem of the file.
+func (c *Config) Blame(key string, err error) Problem {
+	p := Problem{File: c.file, Field: key, Message: err.Error()}
+	for ; p.Line == 0 && key != ""; key = key[:max(0, strings.LastIndexAny(key, ".["))] {
+		p.Line = c.lines[key] // a default is where it would stand
+	}
+	return p
 }
 
 // Direct is the Proxy that means to use none, whatever the environment says.

@@ -55,8 +55,9 @@ func read(path string) ([]byte, error) {
 }
 
 func parse(name, dir string, data []byte) (*Config, error) {
-	r := &reader{file: name, dir: dir, nodes: maxNodes, named: make(map[string]namedHook)}
+	r := &reader{file: name, dir: dir, nodes: maxNodes, named: make(map[string]namedHook), lines: make(map[string]int)}
 	c := Default()
+	c.file, c.lines = r.file, r.lines
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var first, second yaml.Node
 	switch err := decoder.Decode(&first); {
@@ -74,7 +75,7 @@ func parse(name, dir string, data []byte) (*Config, error) {
 		r.problems = append(r.problems, syntaxProblem(name, data, err))
 	}
 	if len(r.problems) > 0 {
-		r.problems.sort()
+		r.problems.Sort()
 		return nil, r.problems
 	}
 	return c, nil

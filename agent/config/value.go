@@ -23,7 +23,8 @@ type reader struct {
 	nodes    int    // how many more values may be looked at
 	problems Problems
 	named    map[string]namedHook
-	hooks    []*Hook // in the order they were read
+	hooks    []*Hook        // in the order they were read
+	lines    map[string]int // of keys and items
 }
 
 // value is one place in the file.
@@ -128,6 +129,7 @@ func (v value) keys(known ...key) given {
 		i := slices.IndexFunc(known, func(k key) bool { return k.name == name })
 		if i >= 0 {
 			found[name] = true
+			v.r.lines[child.path] = line
 			known[i].read(child)
 			return
 		}
@@ -169,6 +171,7 @@ func (v value) items(read func(value)) bool {
 		if !ok {
 			return true
 		}
+		v.r.lines[item.path] = item.node.Line
 		read(item)
 	}
 	return true

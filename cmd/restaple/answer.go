@@ -29,9 +29,9 @@ type answers struct {
 
 // newAnswers makes what answers, and has the agent tell it what it looks after.
 // It does nothing if nothing is to be listened at.
-func (s *system) newAnswers(c *config.Config) error {
+func (s *system) newAnswers(c *config.Config, fail failer) {
 	if len(c.Answer.Listen) == 0 {
-		return nil
+		return
 	}
 	o := answer.Options{
 		ForIssuers: c.Answer.For == config.ForIssuers,
@@ -41,10 +41,11 @@ func (s *system) newAnswers(c *config.Config) error {
 		Rate:       c.Answer.Rate,
 		Log:        s.log,
 	}
-	for _, i := range c.Answer.Issuers {
+	for n, i := range c.Answer.Issuers {
 		issuer, err := readIssuer(i.Certificate)
 		if err != nil {
-			return fmt.Errorf("issuer %s: %w", i.Certificate, err)
+			fail.under("issuers[%d]", n)("certificate", err)
+			continue
 		}
 		o.Issuers = append(o.Issuers, answer.Issuer{Issuer: issuer, Responders: i.Responders})
 	}
@@ -52,7 +53,6 @@ func (s *system) newAnswers(c *config.Config) error {
 	o.Certificates = index
 	s.options.Index = index
 	s.answers = &answers{options: o, known: index.Known(), listen: slices.Compact(slices.Sorted(slices.Values(c.Answer.Listen)))}
-	return nil
 }
 
 // join makes what answers beside an agent, so that a responder's limits hold for
@@ -88,7 +88,7 @@ func readIssuer(path string) (*chain.Issuer, error) {
 	}
 	certs, err := chain.Parse(data)
 	if len(certs) == 0 {
-		return nil, err
+		return nil, fmt.Errorf("no certificate of a CA in %s: %w", path, err)
 	}
 	return chain.NewIssuer(certs[0])
 }

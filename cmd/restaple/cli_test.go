@@ -325,6 +325,44 @@ func TestAMistypedCommandLineSaysWhatToDo(t *testing.T) {
 	}
 }
 
+func TestWhatIsNotOnThisMachineIsSaidWithItsLine(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "restaple.yaml")
+	text := `certificates:
+  - paths: [/certs]
+    owner: no.such.user
+  - paths: [/certs/more]
+    owner: root
+    group: no.such.group
+responders:
+  - host: "*"
+    ca_file: nothing.pem
+  - host: ocsp.example
+    client_cert: cert.pem
+    client_key: key.pem
+listen: 127.0.0.1:0
+answer_for: issuers
+issuers:
+  - certificate: ca.pem
+    responder: http://ocsp.example/
+`
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	want := strings.NewReplacer("FILE", file, "DIR", dir).Replace(`FILE:3: certificates[0].owner: there is no user "no.such.user" here
+FILE:6: certificates[1].group: there is no group "no.such.group" here
+FILE:9: responders[0].ca_file: open DIR/nothing.pem: no such file or directory
+FILE:10: responders[1].ca_file: open DIR/nothing.pem: no such file or directory
+FILE:11: responders[1].client_cert: open DIR/cert.pem: no such file or directory
+FILE:16: issuers[0].certificate: open DIR/ca.pem: no such file or directory
+`)
+	for _, args := range [][]string{{"config", "check", file}, {"refresh", "--config", file, "--state-dir", dir}} {
+		if code, _, errs := command(t, args...); code != exitUsage || errs != want {
+			t.Errorf("%v: exit %d\n%swant\n%s", args, code, errs, want)
+		}
+	}
+}
+
 // TestHelpIsWhatItWas holds every command's help against a golden file, so that
 // a change of the command line is a change somebody meant.
 func TestHelpIsWhatItWas(t *testing.T) {

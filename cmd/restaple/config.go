@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -31,6 +32,9 @@ wrong with it, one line each with file, line and key. Nothing is started.`,
 				return err
 			}
 			s, err := assemble(c, nil, slog.New(slog.DiscardHandler))
+			if _, said := errors.AsType[config.Problems](err); said {
+				return err
+			}
 			if err != nil {
 				return fmt.Errorf("%s: %w", file, err)
 			}

@@ -5,13 +5,14 @@ import (
 	"crypto/x509"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/restaple/restaple/agent/config"
 	"github.com/restaple/restaple/agent/responder"
 )
 
 // newClient builds the client that asks responders as the config says.
-func newClient(c *config.Config) (*responder.Client, error) {
+func newClient(c *config.Config, fail failer) *responder.Client {
 	o := responder.Options{
 		UserAgent:      "restaple/" + versionString(),
 		ConnectTimeout: c.ConnectTimeout,
@@ -21,13 +22,11 @@ func newClient(c *config.Config) (*responder.Client, error) {
 	}
 	var err error
 	if o.Proxy, err = proxy(c.Proxy, c.NoProxy); err != nil {
-		return nil, fmt.Errorf("proxy: %w", err)
+		fail("proxy", err)
 	}
 	byHost := make(map[string]*responder.Egress)
 	for host, r := range c.ByHost() {
-		if byHost[host], err = egress(host, r, c.NoProxy); err != nil {
-			return nil, fmt.Errorf("responder %s: %w", r.Host, err)
-		}
+		byHost[host] = egress(host, r, c.NoProxy, fail.under("responders[%d]", slices.Index(c.Responders, r)))
 	}
 	o.Egress = func(host string) *responder.Egress {
 		if e := byHost[host]; e != nil {
@@ -35,7 +34,7 @@ func newClient(c *config.Config) (*responder.Client, error) {
 		}
 		return byHost[config.Everywhere]
 	}
-	return responder.New(o), nil
+	return responder.New(o)
 }
 
 func proxy(url, except string) (responder.Proxy, error) {
@@ -51,28 +50,26 @@ func proxy(url, except string) (responder.Proxy, error) {
 // egress is the way to a host by what r says. What r has for the responder
 // itself, such as a key in a header, is not for a host that r has another asked
 // instead of; that one may still be asked for an issuer.
-func egress(host string, r *config.Responder, except string) (*responder.Egress, error) {
+func egress(host string, r *config.Responder, except string, fail failer) *responder.Egress {
 	e := &responder.Egress{Timeout: r.Timeout, ConnectTimeout: r.ConnectTimeout, InFlight: r.MaxInFlight}
 	var err error
 	if e.Proxy, err = proxy(r.Proxy, except); err != nil {
-		return nil, err
+		fail("proxy", err)
 	}
 	if r.URL != "" && responder.Host(r.URL) != host {
-		return e, nil
+		return e
 	}
 	e.Header = r.Headers
 	if r.CAFile == "" && r.ClientCert == "" {
-		return e, nil
+		return e
 	}
 	e.TLS = &tls.Config{}
 	if r.CAFile != "" {
-		pem, err := os.ReadFile(r.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("ca_file: %w", err)
-		}
 		e.TLS.RootCAs = x509.NewCertPool()
-		if !e.TLS.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("ca_file: no certificate in %s", r.CAFile)
+		if pem, err := os.ReadFile(r.CAFile); err != nil {
+			fail("ca_file", err)
+		} else if !e.TLS.RootCAs.AppendCertsFromPEM(pem) {
+			fail("ca_file", fmt.Errorf("no certificate in %s", r.CAFile))
 		}
 	}
 	if r.ClientCert != "" {
@@ -83,9 +80,9 @@ func egress(host string, r *config.Responder, except string) (*responder.Egress,
 			return &pair, err
 		}
 		if _, err := load(nil); err != nil {
-			return nil, fmt.Errorf("client_cert: %w", err)
+			fail("client_cert", err)
 		}
 		e.TLS.GetClientCertificate = load
 	}
-	return e, nil
+	return e
 }

@@ -2,10 +2,12 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os/user"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -59,10 +61,9 @@ func assemble(c *config.Config, only []string, log *slog.Logger) (*system, error
 		issuers = append(issuers, set.Issuers...)
 	}
 	s := &system{log: log, loader: chain.NewLoader(chain.LoaderOptions{IssuerDirs: issuers})}
-	var err error
-	if s.client, err = newClient(c); err != nil {
-		return nil, err
-	}
+	var wrong config.Problems
+	fail := failer(func(key string, err error) { wrong = append(wrong, c.Blame(key, err)) })
+	s.client = newClient(c, fail)
 	byHost := c.ByHost()
 	settings := func(host string) *config.Responder {
 		return cmp.Or(byHost[host], byHost[config.Everywhere], &config.Responder{})
@@ -88,6 +89,7 @@ func assemble(c *config.Config, only []string, log *slog.Logger) (*system, error
 	if len(only) > 0 {
 		s.options.Ignore = func(path string) bool { return !underAny(path, only) }
 	}
+	var err error
 	queues := make(map[*config.Hook]*hooks.Queue)
 	for _, h := range c.Hooks {
 		if queues[h], err = s.newQueue(h, c.StateDir); err != nil {
@@ -95,10 +97,10 @@ func assemble(c *config.Config, only []string, log *slog.Logger) (*system, error
 		}
 	}
 	usual := make(map[string]*hooks.Queue) // by server
-	for _, set := range c.Certificates {
-		g, err := group(set, queues)
-		if err != nil {
-			return nil, err
+	for i, set := range c.Certificates {
+		g := group(set, queues, fail.under("certificates[%d]", i))
+		if g == nil {
+			continue
 		}
 		if set.Hooks == nil && g.Profile.Reload != nil {
 			name := g.Profile.Name
@@ -111,7 +113,22 @@ func assemble(c *config.Config, only []string, log *slog.Logger) (*system, error
 		}
 		s.options.Groups = append(s.options.Groups, *g)
 	}
-	return s, s.newAnswers(c)
+	s.newAnswers(c, fail)
+	if len(wrong) > 0 {
+		s.client.Close()
+		wrong.Sort()
+		return nil, slices.Compact(wrong)
+	}
+	return s, nil
+}
+
+// failer is told of a key of the configuration whose value is of no use on this
+// machine: a user or a file that is not there.
+type failer func(key string, err error)
+
+// under is for the keys of a mapping that has a place of its own.
+func (f failer) under(format string, i int) failer {
+	return func(key string, err error) { f(fmt.Sprintf(format, i)+"."+key, err) }
 }
 
 func underAny(path string, dirs []string) bool {
@@ -123,38 +140,27 @@ func underAny(path string, dirs []string) bool {
 	return false
 }
 
-func group(set *config.Certificates, queues map[*config.Hook]*hooks.Queue) (*agent.Group, error) {
+func group(set *config.Certificates, queues map[*config.Hook]*hooks.Queue, fail failer) *agent.Group {
 	p, err := profile.ByName(set.Server)
 	if err != nil {
-		return nil, err
+		fail("server", err)
+		return nil
 	}
 	g := &agent.Group{
 		Profile: p, Template: set.Staple, Mode: set.Mode, Responder: set.Responder,
 		IssuerDirs: set.Issuers, Strict: set.Strict,
 		Policy: agent.Policy{OnRevoked: set.OnRevoked, OnUnknown: set.OnUnknown},
 	}
-	if g.UID, err = id(set.Owner, func(name string) (string, error) {
-		u, err := user.Lookup(name)
-		if err != nil {
-			return "", err
-		}
-		return u.Uid, nil
-	}); err != nil {
-		return nil, fmt.Errorf("owner: %w", err)
+	if g.UID, err = userID(set.Owner); err != nil {
+		fail("owner", err)
 	}
-	if g.GID, err = id(set.Group, func(name string) (string, error) {
-		u, err := user.LookupGroup(name)
-		if err != nil {
-			return "", err
-		}
-		return u.Gid, nil
-	}); err != nil {
-		return nil, fmt.Errorf("group: %w", err)
+	if g.GID, err = groupID(set.Group); err != nil {
+		fail("group", err)
 	}
 	for _, p := range set.Prove {
 		a, err := prove.ParseAddress(p)
 		if err != nil {
-			return nil, fmt.Errorf("prove: %w", err)
+			fail("prove", err)
 		}
 		g.Prove = append(g.Prove, a)
 	}
@@ -180,22 +186,45 @@ func group(set *config.Certificates, queues map[*config.Hook]*hooks.Queue) (*age
 	for _, h := range set.Hooks {
 		g.Hooks = append(g.Hooks, queues[h])
 	}
-	return g, nil
+	return g
 }
 
-// id turns a name or number into a number; "" is -1.
-func id(s string, lookup func(string) (string, error)) (int, error) {
-	if s == "" {
-		return -1, nil
-	}
-	if n, err := strconv.Atoi(s); err == nil {
+// userID turns a name or number into a number; "" is -1.
+func userID(s string) (int, error) {
+	if n, ok := number(s); ok {
 		return n, nil
 	}
-	found, err := lookup(s)
+	u, err := user.Lookup(s)
+	if _, unknown := errors.AsType[user.UnknownUserError](err); unknown {
+		return 0, fmt.Errorf("there is no user %q here", s)
+	}
 	if err != nil {
 		return 0, err
 	}
-	return strconv.Atoi(found)
+	return strconv.Atoi(u.Uid)
+}
+
+// groupID does the same for groups.
+func groupID(s string) (int, error) {
+	if n, ok := number(s); ok {
+		return n, nil
+	}
+	g, err := user.LookupGroup(s)
+	if _, unknown := errors.AsType[user.UnknownGroupError](err); unknown {
+		return 0, fmt.Errorf("there is no group %q here", s)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(g.Gid)
+}
+
+func number(s string) (n int, ok bool) {
+	if s == "" {
+		return -1, true
+	}
+	n, err := strconv.Atoi(s)
+	return n, err == nil
 }
 
 func sourcesOf(set *config.Certificates) (sources []watcher.Source) {
