@@ -39,6 +39,7 @@ func Parse(pemOrDER []byte) ([]*x509.Certificate, error) {
 // split cuts the input into the DER of its certificates, each in memory of its
 // own. Certificates before a broken one are returned together with the error.
 func split(in []byte) ([][]byte, error) {
+	in = bytes.TrimPrefix(in, byteOrderMark)
 	switch {
 	case len(bytes.Trim(in, "\x00 \t\r\n")) == 0:
 		// Truncated for rewriting, or allocated but not yet written.
@@ -52,6 +53,10 @@ func split(in []byte) ([][]byte, error) {
 var (
 	begin  = []byte("-----BEGIN ")
 	dashes = []byte("-----")
+
+	// byteOrderMark is what editors on Windows begin a file with. OpenSSL
+	// passes over it, so that servers load such files.
+	byteOrderMark = []byte("\xef\xbb\xbf")
 )
 
 func splitPEM(in []byte) (ders [][]byte, err error) {

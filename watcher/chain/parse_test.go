@@ -32,6 +32,8 @@ func TestParseTakesCertificatesAndNothingElse(t *testing.T) {
 		{"no final newline", bytes.TrimRight(leaf, "\n"), 1, nil},
 		{"joined without newline", join(bytes.TrimRight(leaf, "\n"), ca), 2, nil},
 		{"one long line", join([]byte("-----BEGIN CERTIFICATE-----\n"), oneLine(leaf), []byte("\n-----END CERTIFICATE-----\n")), 1, nil},
+		{"a byte order mark", join([]byte("\xef\xbb\xbf"), leaf, ca), 2, nil},
+		{"a byte order mark alone", []byte("\xef\xbb\xbf\r\n"), 0, ErrIncomplete},
 		{"indented", bytes.ReplaceAll(leaf, []byte("\nM"), []byte("\n M")), 1, nil},
 		{"X509 CERTIFICATE", block("X509 CERTIFICATE", p.leaf.cert.Raw), 1, nil},
 		{"TRUSTED CERTIFICATE", block("TRUSTED CERTIFICATE", join(p.leaf.cert.Raw, []byte{0x30, 0})), 1, nil},
