@@ -139,12 +139,9 @@ func (a *Agent) cacheIssuer(ctx context.Context, url, path string) error {
 	if err != nil {
 		return err
 	}
-	certs, err := chain.ParsePKCS7(body)
+	certs, err := chain.ParseIssuers(body)
 	if err != nil {
-		certs, err = chain.Parse(body)
-	}
-	if err != nil {
-		return fmt.Errorf("%s: neither a certificate nor PKCS#7: %w", responder.Redact(url), err)
+		return fmt.Errorf("%s: %w", responder.Redact(url), err)
 	}
 	issuer := chain.FindIssuer(leaf, certs, wall())
 	if issuer == nil {

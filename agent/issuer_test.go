@@ -2,6 +2,7 @@ package agent_test
 
 import (
 	"bytes"
+	"encoding/pem"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -51,6 +52,7 @@ func TestMissingIssuerIsFetchedAndKept(t *testing.T) {
 		"PEM": append(w.pki.Root.CertPEM(), w.pki.Intermediate.CertPEM()...),
 
 		"PKCS#7, certs-only": certsOnly(w.pki.Root.Certificate.Raw, w.pki.Intermediate.Certificate.Raw),
+		"PKCS#7 in PEM":      pem.EncodeToMemory(&pem.Block{Type: "PKCS7", Bytes: certsOnly(w.pki.Intermediate.Certificate.Raw)}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := &world{t: t, dir: t.TempDir(), state: t.TempDir(), told: new(recorder), pki: w.pki, responder: w.responder, url: w.url}

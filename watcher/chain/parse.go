@@ -65,7 +65,7 @@ func splitPEM(in []byte) (ders [][]byte, err error) {
 		if !isCertificate(blocks.label) {
 			continue
 		}
-		der, bad := blocks.decode()
+		der, bad := blocks.decode(readCertificate)
 		if bad != nil {
 			err = errors.Join(err, fmt.Errorf("PEM block %d: %w", blocks.count, bad))
 			continue
@@ -163,9 +163,18 @@ func (b *pemBlocks) findBegin() int {
 	return -1
 }
 
-// decode returns the DER of a certificate block, without the trust settings
+// readCertificate takes the certificate in a block, without the trust settings
 // that follow it in a TRUSTED CERTIFICATE.
-func (b *pemBlocks) decode() ([]byte, error) {
+func readCertificate(in []byte) ([]byte, error) {
+	element, _, err := cutElement(in)
+	if err != nil {
+		return nil, errors.New("not a certificate")
+	}
+	return element, nil
+}
+
+// decode returns what read takes of a block's bytes.
+func (b *pemBlocks) decode(read func([]byte) ([]byte, error)) ([]byte, error) {
 	der := make([]byte, base64.StdEncoding.DecodedLen(len(b.body)))
 	n, err := base64.StdEncoding.Decode(der, b.body)
 	if err != nil {
@@ -176,9 +185,5 @@ func (b *pemBlocks) decode() ([]byte, error) {
 		}
 		der, n = block.Bytes, len(block.Bytes)
 	}
-	element, _, err := cutElement(der[:n])
-	if err != nil {
-		return nil, errors.New("not a certificate")
-	}
-	return element, nil
+	return read(der[:n])
 }
