@@ -214,6 +214,9 @@ func (a *Agent) noteFailure(s *subject, r answer, now time.Time) {
 	_, need := worstDisk(s, now)
 	f.Quiet = f.unknown && now.Before(s.expectUntil)
 	level, message := slog.LevelWarn, "no new staple"
+	if r.issuer != "" {
+		message = "issuer not fetched"
+	}
 	switch {
 	case !asked, r.along, slices.Contains(s.logged, f.logKey()), f.shared && a.recordOf(r.host).down:
 		level = slog.LevelDebug // said before, or for the responder as a whole

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/restaple/restaple/agent/responder"
@@ -59,6 +61,22 @@ type answer struct {
 	skew  time.Duration     // how far the local clock is ahead of it
 	fresh time.Time         // until when caches may go on giving this answer; zero: unsaid
 	odd   []string          // what is odd about the answer, in words
+}
+
+// askable leaves out what is no business of ours, such as the URL of a directory
+// (ldap:). If there is nothing else it stays, and its failure says so.
+func askable(urls []string) []string {
+	foreign := func(u string) bool {
+		scheme, _, _ := strings.Cut(u, ":")
+		return !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https")
+	}
+	if !slices.ContainsFunc(urls, foreign) {
+		return urls // as it is shared by many
+	}
+	if ours := slices.DeleteFunc(slices.Clone(urls), foreign); len(ours) > 0 {
+		return ours
+	}
+	return urls
 }
 
 // ask hands out the next request of a round about s.

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/restaple/restaple/agent/responder"
@@ -81,7 +82,13 @@ func (c *issuerCache) keep(cert *x509.Certificate) error {
 
 // wantsIssuer reports whether the issuer of s could be fetched.
 func (a *Agent) wantsIssuer(s *subject) bool {
-	return s.chain.Issuer == nil && len(s.urls) > 0 && len(s.chain.Leaf.CAIssuers) > 0 && !a.o.LookOnly && a.issuers.dir != ""
+	return s.chain.Issuer == nil && len(s.urls) > 0 && len(issuerURLs(s.chain.Leaf)) > 0 && !a.o.LookOnly && a.issuers.dir != ""
+}
+
+// issuerURLs are where a leaf's issuer can be fetched. Microsoft's CAs name their
+// directory first (ldap:), which is nothing to speak of.
+func issuerURLs(leaf *chain.Leaf) []string {
+	return slices.DeleteFunc(slices.Clone(leaf.CAIssuers), func(u string) bool { return !responder.HasIssuers(u) })
 }
 
 // issuerFlights are the downloads of issuers. Thousands of leaves may name one
@@ -100,7 +107,7 @@ var errNotSigner = errors.New("signed this one")
 
 // fetchIssuer asks the leaf's caIssuers URLs, one after the other.
 func (a *Agent) fetchIssuer(ctx context.Context, s *subject, now time.Time) {
-	urls := s.chain.Leaf.CAIssuers
+	urls := issuerURLs(s.chain.Leaf)
 	u := urls[(s.first+s.round)%len(urls)]
 	s.force, s.revived = false, false
 	if at, ok := a.flights.done[u]; ok && s.attempts == 0 && now.Sub(at).Abs() < issuerSettles {
@@ -179,7 +186,7 @@ func (a *Agent) onIssuer(ctx context.Context, r answer, now time.Time) {
 		default:
 			r.along = i > 0
 			a.noteFailure(s, r, now)
-			if s.round++; s.round >= len(s.chain.Leaf.CAIssuers) {
+			if s.round++; s.round >= len(issuerURLs(s.chain.Leaf)) {
 				s.round, s.askedAt = 0, now
 				s.attempts++
 			}

@@ -106,6 +106,10 @@ func TestIssuerThatDidNotSignIsNotBelieved(t *testing.T) {
 	if w.responder.Received() != 0 {
 		t.Error("a request was made with an issuer that did not sign")
 	}
+	w.options = func(o *agent.Options) { o.LookOnly = true }
+	if later := w.once("generic")["site.pem"]; later.State != agent.NoIssuer || later.Error != got.Error {
+		t.Errorf("from disk: state %q, error %q, want what was found before: %q", later.State, later.Error, got.Error)
+	}
 }
 
 func TestFirstIssuerURLMayFail(t *testing.T) {

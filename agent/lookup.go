@@ -161,7 +161,7 @@ func (i *issued) sum(serial string) {
 		return
 	}
 	g := places[0].group
-	m := &Managed{Chain: places[0].chain, Responders: places[0].chain.Leaf.Responders, Strict: g.Strict, Policy: g.Policy}
+	m := &Managed{Chain: places[0].chain, Responders: askable(places[0].chain.Leaf.Responders), Strict: g.Strict, Policy: g.Policy}
 	if g.Responder != "" {
 		m.Responders, m.Configured = []string{g.Responder}, true
 	}

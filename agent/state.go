@@ -73,7 +73,7 @@ func stateOf(t *target, now time.Time) State {
 	case now.Before(leaf.NotBefore):
 		return LeafNotYet
 	case s.chain.Issuer == nil && len(s.urls) > 0:
-		if s.askedAt.IsZero() && len(leaf.CAIssuers) > 0 {
+		if s.askedAt.IsZero() && len(issuerURLs(leaf)) > 0 {
 			return Pending // it can be fetched
 		}
 		return NoIssuer

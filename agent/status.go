@@ -155,6 +155,9 @@ func (a *Agent) describe(t *target, now time.Time) Certificate {
 	}
 	if a.o.LookOnly && c.State == Pending && t.sub.failure != nil {
 		c.State = Missing // somebody else has asked
+		if t.sub.chain.Issuer == nil {
+			c.State = NoIssuer
+		}
 	}
 	if s := t.sub; s != nil {
 		leaf := s.chain.Leaf
@@ -162,10 +165,8 @@ func (a *Agent) describe(t *target, now time.Time) Certificate {
 		c.Fingerprint = hex.EncodeToString(leaf.Fingerprint[:])
 		c.Responders, c.Asks, c.Attempts = shown(s.urls), a.o.Asks(s.urls), s.attempts
 		if s.chain.Issuer == nil && len(s.urls) > 0 {
-			for _, u := range leaf.CAIssuers {
-				if strings.HasPrefix(u, "http:") { // others are not asked
-					c.Asks = a.o.addAsk(c.Asks, u)
-				}
+			for _, u := range issuerURLs(leaf) {
+				c.Asks = a.o.addAsk(c.Asks, u)
 			}
 		}
 		if !s.asking {
@@ -173,6 +174,8 @@ func (a *Agent) describe(t *target, now time.Time) Certificate {
 		}
 		if f := s.failure; f != nil {
 			c.Reason, c.Error, c.ErrorAt = f.Reason, f.Message, f.At
+		} else if c.State == NoIssuer && s.chain.IssuerErr != nil {
+			c.Error = s.chain.IssuerErr.Error()
 		}
 		switch {
 		case t.failed != "":

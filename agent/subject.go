@@ -152,7 +152,7 @@ func (a *Agent) attach(t *target, c *chain.Chain, now time.Time) {
 	a.detach(t)
 	s := a.subjects[k]
 	if s == nil {
-		s = &subject{key: k, chain: c, urls: c.Leaf.Responders}
+		s = &subject{key: k, chain: c, urls: askable(c.Leaf.Responders)}
 		if g.Responder != "" {
 			s.urls, s.override = []string{g.Responder}, true
 		}

@@ -111,15 +111,26 @@ func (c *Client) Way(rawURL string) (shown, proxy string) {
 // maxIssuer is far more than any certificate, and enough for a PKCS#7 bag.
 const maxIssuer = 1 << 20
 
+// HasIssuers reports whether FetchIssuer would ask at a URL.
+func HasIssuers(rawURL string) bool {
+	_, err := issuerURL(rawURL)
+	return err == nil
+}
+
+func issuerURL(raw string) (*url.URL, error) {
+	u, err := parseURL(raw)
+	if err == nil && u.Scheme != "http" {
+		err = errors.New("an issuer is fetched by http only")
+	}
+	return u, err
+}
+
 // FetchIssuer downloads what an AIA caIssuers URL of a certificate leads to
 // (RFC 5280 section 4.2.2.1): DER, PEM or PKCS#7, at most 1 MiB, untrusted.
 // Only http is taken, since https would need an issuer to fetch an issuer.
 // The error is an *Error.
 func (c *Client) FetchIssuer(ctx context.Context, rawURL string) ([]byte, error) {
-	u, err := parseURL(rawURL)
-	if err == nil && u.Scheme != "http" {
-		err = errors.New("an issuer is fetched by http only")
-	}
+	u, err := issuerURL(rawURL)
 	if err != nil {
 		return nil, &Error{Kind: KindURL, URL: Redact(rawURL), Err: err}
 	}

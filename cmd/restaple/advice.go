@@ -61,6 +61,7 @@ func forFailure(c agent.Certificate) string {
 // byReason is advice for the reasons of package staple and the kinds of
 // package responder.
 var byReason = map[string]string{
+	"bad-url":                  "the certificate names no responder that can be asked by HTTP: name one with `responder:`",
 	"dns":                      "the responder's name does not resolve here: check DNS, or name another responder with `responder:`",
 	"connect":                  "nothing listens at the responder's address, or a firewall refuses: check the egress rules, or name a proxy with `proxy:`",
 	"timeout":                  "the responder, or a firewall on the way, does not answer in time: check the egress rules, or name a proxy with `proxy:`",
