@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/restaple/restaple/agent/profile"
@@ -204,7 +205,8 @@ func reasonOf(err error) *staple.Error {
 // readLimited reads a staple file; one that is too large for a staple comes
 // back cut, and fails to verify.
 func readLimited(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	// Without O_NONBLOCK the open of a FIFO would wait for a writer.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}

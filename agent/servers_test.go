@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"os"
 	"slices"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -260,6 +262,31 @@ func TestReadOnlyPlaceStopsNobodyElse(t *testing.T) {
 	}
 	got := w.once("generic")
 	if got["bad.pem"].State != agent.NotWritable || got["bad.pem"].Error == "" {
+		t.Errorf("bad.pem: %q, %q", got["bad.pem"].State, got["bad.pem"].Error)
+	}
+	if got["good.pem"].State != agent.Fresh {
+		t.Errorf("good.pem: %q", got["good.pem"].State)
+	}
+}
+
+// TestFIFOInAStaplesPlaceStopsNobody: to open one waits until somebody writes to
+// it, which may be never.
+func TestFIFOInAStaplesPlaceStopsNobody(t *testing.T) {
+	w := newWorld(t)
+	w.issue("good.pem", lab.IssueOptions{})
+	w.issue("bad.pem", lab.IssueOptions{})
+	if err := syscall.Mkfifo(w.path("bad.pem.ocsp"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan map[string]agent.Certificate, 1)
+	go func() { done <- w.once("generic") }()
+	var got map[string]agent.Certificate
+	select {
+	case got = <-done:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the pass does not end")
+	}
+	if got["bad.pem"].State != agent.NotWritable || !strings.Contains(got["bad.pem"].Error, "not a regular file") {
 		t.Errorf("bad.pem: %q, %q", got["bad.pem"].State, got["bad.pem"].Error)
 	}
 	if got["good.pem"].State != agent.Fresh {

@@ -3,6 +3,7 @@ package answer_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -246,6 +248,25 @@ func TestOnlyAStapleThatVerifiesIsGivenOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.says(w.post(der), ocsp.TryLater)
+}
+
+// TestFIFOInAStaplesPlaceKeepsNobodyWaiting: to open one waits until somebody
+// writes to it, which may be never.
+func TestFIFOInAStaplesPlaceKeepsNobodyWaiting(t *testing.T) {
+	w := newWorld(t)
+	leaf := w.manage("site.pem")
+	w.look()
+	if err := syscall.Mkfifo(w.path("site.pem.ocsp"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	w.serve()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	got, err := exchange(w.newRequest(http.MethodPost, "/", w.request(leaf, crypto.SHA1)).WithContext(ctx))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.says(got, ocsp.TryLater)
 }
 
 func TestAPolicyMayPublishARevocation(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/restaple/restaple/agent/schedule"
@@ -133,7 +134,9 @@ func verify(der []byte, c *chain.Chain, v *staple.Verifier, now time.Time) (*sta
 
 // readLimited reads a file, but not one that is too large for a staple.
 func readLimited(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	// Without O_NONBLOCK the open of a FIFO would wait for a writer, and so
+	// would the client.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
