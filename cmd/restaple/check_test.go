@@ -19,6 +19,7 @@ import (
 
 	"github.com/restaple/restaple/agent/lab"
 	"github.com/restaple/restaple/agent/prove"
+	"github.com/restaple/restaple/agent/staple"
 )
 
 // checkWorld is a PKI, a directory with certificates, and what restaple says.
@@ -319,6 +320,8 @@ func TestCheckSaysWhatToDo(t *testing.T) {
 	}{
 		{"not switched on", []string{"--connect", w.serve(site.TLS(nil)), "--staple", file}, "is stapling switched on"},
 		{"nothing to serve", []string{"--connect", w.serve(site.TLS(nil)), "--staple", file + ".missing"}, "restaple refresh PATH gets one"},
+		{"nothing that fits", []string{"--connect", w.serve(site.TLS(nil)), "--staple", foreign}, "restaple refresh PATH gets one"},
+		{"withdrawn", []string{"--connect", w.serve(site.TLS(good)), "--staple", w.write("placeholder", staple.Placeholder())}, "reload the server if the staple was withdrawn"},
 		{"expired", []string{"--connect", w.serve(ended.TLS(nil))}, "renew the certificate"},
 		{"nobody to ask", []string{"--connect", w.serve(demands.TLS(nil))}, "the certificate names no responder"},
 		{"revoked", []string{"--connect", w.serve(site.TLS(revoked))}, "get a new certificate"},

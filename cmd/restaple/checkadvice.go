@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/restaple/restaple/agent/prove"
+	"github.com/restaple/restaple/agent/staple"
 )
 
 // warningsAbout says what is odd about the certificate that a server presents
@@ -33,7 +34,6 @@ func isFor(cert *x509.Certificate, name string) bool {
 // checkAdvice says what a person can do about what a check has found, or "" if
 // there is nothing to do.
 func checkAdvice(o prove.Options, f prove.Finding, file *stapleFile) string {
-	none := file != nil && len(file.content) == 0 // there is none on disk
 	switch f.Result {
 	case prove.Nothing, prove.NoneServed:
 		switch {
@@ -43,7 +43,7 @@ func checkAdvice(o prove.Options, f prove.Finding, file *stapleFile) string {
 			return "renew the certificate"
 		case len(f.Leaf.Responders) == 0 && (file == nil || len(file.responders) == 0):
 			return "the certificate names no responder: have another asked with `responder:`, or get a certificate that names one"
-		case none:
+		case f.Same:
 			return "restaple refresh PATH gets one, or says why there can be none"
 		}
 		return "is stapling switched on in the server, and was it reloaded since the staple is there?"
@@ -52,7 +52,7 @@ func checkAdvice(o prove.Options, f prove.Finding, file *stapleFile) string {
 	case prove.OlderServed:
 		return "reload the server, or name a hook that does"
 	case prove.NotOnDisk:
-		if !none && file != nil && file.certificate == "" {
+		if file != nil && file.certificate == "" && len(file.content) > 0 && !staple.IsPlaceholder(file.content) {
 			return "is the file that --staple names that of this certificate?"
 		}
 		return "reload the server if the staple was withdrawn; restaple refresh PATH gets one"
