@@ -3,6 +3,7 @@ package agent_test
 import (
 	"os"
 	"testing"
+	"time"
 
 	"github.com/restaple/restaple/agent"
 	"github.com/restaple/restaple/agent/lab"
@@ -22,6 +23,39 @@ func TestLookingOnlyAsksNobodyAndChangesNothing(t *testing.T) {
 	}
 	if entries, err := os.ReadDir(w.dir); err != nil || len(entries) != 1 {
 		t.Errorf("got %v, %v in the directory, want only the certificate", entries, err)
+	}
+}
+
+// TestLookingShowsARevocationBesideAGoodStaple has the good staple stay, by
+// choice or because the server cannot do without.
+func TestLookingShowsARevocationBesideAGoodStaple(t *testing.T) {
+	for name, row := range map[string]struct{ server, onRevoked string }{
+		"keep":  {"generic", agent.Keep},
+		"hitch": {"hitch", agent.Withdraw},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.group = func(g *agent.Group) { g.Template, g.Policy.OnRevoked = "{path}.ocsp", row.onRevoked }
+			issued := w.issue("site.pem", lab.IssueOptions{})
+			w.once(row.server)
+			if err := w.responder.Revoke(issued.Certificate.SerialNumber, "keyCompromise", time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			w.options = func(o *agent.Options) { o.Force = true }
+			w.once(row.server)
+			w.mustHold("site.pem")
+			w.options = func(o *agent.Options) { o.LookOnly = true }
+			if got := w.once(row.server)["site.pem"]; got.State != agent.Revoked || got.OK {
+				t.Errorf("state %q, ok %v, want revoked", got.State, got.OK)
+			}
+			w.responder.Restore(issued.Certificate.SerialNumber)
+			w.options = func(o *agent.Options) { o.Force = true }
+			w.once(row.server)
+			w.options = func(o *agent.Options) { o.LookOnly = true }
+			if got := w.once(row.server)["site.pem"]; got.State != agent.Fresh {
+				t.Errorf("good again: state %q, want fresh", got.State)
+			}
+		})
 	}
 }
 

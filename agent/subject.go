@@ -161,7 +161,7 @@ func (a *Agent) attach(t *target, c *chain.Chain, now time.Time) {
 		s.failure = a.memory.recall(k.leaf)
 		s.logged = s.failure.saidBefore()
 		if a.o.LookOnly && s.failure != nil && s.failure.Told {
-			s.message = staple.Revoked
+			s.message, s.stated = staple.Revoked, s.failure.At // what is on disk is older, unless it came later than that
 		}
 		a.subjects[k] = s
 	} else {

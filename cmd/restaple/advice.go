@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/restaple/restaple/agent"
+	"github.com/restaple/restaple/agent/profile"
 )
 
 // advice says what a person can do about a certificate that is not well, or ""
@@ -20,6 +21,9 @@ func advice(c agent.Certificate) string {
 		}
 		return put
 	case agent.Revoked:
+		if p, err := profile.ByName(c.Server); err == nil && (p.Withdraw[profile.Revoked] == "" || p.Withdraw[profile.Revoked] == profile.Leave) {
+			return "get a new certificate; a good staple of this one stays till its end, since " + p.Name + " cannot be made to give it up"
+		}
 		return "get a new certificate; the staple of this one is withdrawn unless `on_revoked:` says otherwise"
 	case agent.Unknown:
 		return "the responder does not know this certificate: a new one may take 15 minutes; otherwise ask the CA"

@@ -29,6 +29,17 @@ func TestAdviceFitsTheCause(t *testing.T) {
 	}
 }
 
+func TestAdviceOnARevocation(t *testing.T) {
+	for server, want := range map[string]string{
+		"nginx": "is withdrawn", "haproxy": "is withdrawn", "generic": "is withdrawn",
+		"hitch": "stays till its end", "envoy": "stays till its end",
+	} {
+		if got := advice(agent.Certificate{State: agent.Revoked, Server: server}); !strings.Contains(got, want) {
+			t.Errorf("%s: got %q, want %q in it", server, got, want)
+		}
+	}
+}
+
 func TestAdviceOnRequestsThatFail(t *testing.T) {
 	for name, row := range map[string]struct {
 		c    agent.Certificate

@@ -139,7 +139,7 @@ func (r report) summary(w io.Writer) error {
 		}
 		fmt.Fprintf(&out, "%s: %s", c.Path, c.State)
 		if c.Error != "" {
-			fmt.Fprintf(&out, ": %s", c.Error)
+			fmt.Fprintf(&out, ": %s", strings.TrimPrefix(c.Error, string(c.State)+": "))
 		}
 		out.WriteByte('\n')
 		if a := advice(c); a != "" {
