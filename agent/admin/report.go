@@ -26,6 +26,9 @@ type Report struct {
 
 	// Answers counts the OCSP requests that were answered; nil: none are.
 	Answers *answer.Counts `json:"answers,omitempty"`
+
+	// Asks is who is asked about other certificates, for those requests.
+	Asks []agent.Ask `json:"asks,omitempty"`
 }
 
 // Hook is how one hook stands.

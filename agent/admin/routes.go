@@ -47,7 +47,7 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	report := shot.report()
-	report.Answers = s.answered()
+	report.Answers, report.Asks = s.answered(), s.asks()
 	reply(w, http.StatusOK, report)
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/net/netutil"
 
+	"github.com/restaple/restaple/agent"
 	"github.com/restaple/restaple/agent/answer"
 )
 
@@ -42,7 +43,7 @@ type Server struct {
 	shots          *snapshots
 	ready          atomic.Bool
 	perCertificate atomic.Bool
-	counts         atomic.Pointer[func() answer.Counts]
+	answers        atomic.Pointer[answers]
 }
 
 // New returns a server that shows no agent yet. There is one for Metrics.
@@ -62,24 +63,39 @@ func (s *Server) SetSource(src Source, perCertificate bool) {
 	}
 }
 
+// answers is what there is to say of the OCSP requests that are answered.
+type answers struct {
+	counts func() answer.Counts
+	asks   []agent.Ask
+}
+
 // SetAnswers shows from now on what counts says of the OCSP requests that are
-// answered; nil: none are.
-func (s *Server) SetAnswers(counts func() answer.Counts) {
+// answered, and who is asked about them, beside those who are about certificates;
+// nil: none are.
+func (s *Server) SetAnswers(counts func() answer.Counts, asks ...agent.Ask) {
 	if counts == nil {
-		s.counts.Store(nil)
+		s.answers.Store(nil)
 		return
 	}
-	s.counts.Store(&counts)
+	s.answers.Store(&answers{counts, asks})
 }
 
 // answered returns the counts as they are now, or nil.
 func (s *Server) answered() *answer.Counts {
-	counts := s.counts.Load()
-	if counts == nil {
+	a := s.answers.Load()
+	if a == nil {
 		return nil
 	}
-	c := (*counts)()
+	c := a.counts()
 	return &c
+}
+
+// asks returns who is asked beside those who are about certificates.
+func (s *Server) asks() []agent.Ask {
+	if a := s.answers.Load(); a != nil {
+		return a.asks
+	}
+	return nil
 }
 
 // Ready notes that the first pass is over; it is for agent.Options. It stays

@@ -25,6 +25,7 @@ type answers struct {
 
 	known  <-chan struct{} // closed when it knows all that it answers for
 	listen []string
+	named  []agent.Ask // who is asked about what the named issuers have issued
 }
 
 // newAnswers makes what answers, and has the agent tell it what it looks after.
@@ -41,6 +42,7 @@ func (s *system) newAnswers(c *config.Config, fail failer) {
 		Rate:       c.Answer.Rate,
 		Log:        s.log,
 	}
+	var asks []agent.Ask
 	for n, i := range c.Answer.Issuers {
 		issuer, err := readIssuer(i.Certificate)
 		if err != nil {
@@ -48,11 +50,15 @@ func (s *system) newAnswers(c *config.Config, fail failer) {
 			continue
 		}
 		o.Issuers = append(o.Issuers, answer.Issuer{Issuer: issuer, Responders: i.Responders})
+		asks = append(asks, s.options.Asks(i.Responders)...)
 	}
 	index := agent.NewIndex()
 	o.Certificates = index
 	s.options.Index = index
-	s.answers = &answers{options: o, known: index.Known(), listen: slices.Compact(slices.Sorted(slices.Values(c.Answer.Listen)))}
+	s.answers = &answers{
+		options: o, known: index.Known(), named: asks,
+		listen: slices.Compact(slices.Sorted(slices.Values(c.Answer.Listen))),
+	}
 }
 
 // join makes what answers beside an agent, so that a responder's limits hold for
@@ -77,6 +83,14 @@ func (a *answers) counts() func() answer.Counts {
 		return nil
 	}
 	return a.Snapshot
+}
+
+// asks is who is asked beside those who are about certificates.
+func (a *answers) asks() []agent.Ask {
+	if a == nil {
+		return nil
+	}
+	return a.named
 }
 
 // readIssuer reads the certificate of a CA. If there are several in the file,

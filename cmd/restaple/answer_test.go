@@ -241,3 +241,37 @@ func TestAConfigurationMayOnlyAnswer(t *testing.T) {
 		t.Errorf("with a file that is none: exit %d, %s", code, errs)
 	}
 }
+
+// TestURLsOfOneThatOnlyAnswersAreThoseOfItsIssuers asks the configuration and
+// the running process.
+func TestURLsOfOneThatOnlyAnswersAreThoseOfItsIssuers(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	dir := t.TempDir()
+	issuer, admin, file := filepath.Join(dir, "issuer.pem"), filepath.Join(dir, "admin.sock"), filepath.Join(dir, "restaple.yaml")
+	s.write(issuer, s.pki.Intermediate.CertPEM())
+	s.write(file, fmt.Appendf(nil, `
+state_dir: %s
+listen: 'unix:%s'
+answer_for: issuers
+issuers: [{certificate: %s, responder: ['http://ocsp.corp.example:8080/', 'http://other.example/']}]
+responders: [{host: other.example, url: 'https://instead.example/'}]
+admin: {listen: 'unix:%s'}
+`, s.state, filepath.Join(dir, "ocsp.sock"), issuer, admin))
+	const want = `HOST               PORT  SCHEME  CERTIFICATES  VIA
+instead.example    443   https   0             -
+ocsp.corp.example  8080  http    0             -
+`
+	if code, out, errs := command(t, "status", "--urls", "--config", file); code != exitOK || out != want {
+		t.Errorf("by its configuration: exit %d\n%s%swant\n%s", code, out, errs, want)
+	}
+	p := startProcess(t, "run", "--config", file)
+	until(t, "it listens", exists(admin))
+	if code, out, errs := command(t, "status", "--urls", "--agent", "unix:"+admin); code != exitOK || out != want {
+		t.Errorf("by asking it: exit %d\n%s%swant\n%s", code, out, errs, want)
+	}
+	p.signal(syscall.SIGTERM)
+	if err := p.Wait(); err != nil {
+		t.Errorf("after SIGTERM: %v", err)
+	}
+}

@@ -118,7 +118,7 @@ func (d *daemon) serve(ctx context.Context, now *shift, hup <-chan os.Signal) (*
 	inner, stop := context.WithCancel(ctx)
 	defer stop()
 	d.door.show(ctx, now.agent, now.opening, now.log)
-	d.door.server.SetAnswers(now.answers.counts())
+	d.door.server.SetAnswers(now.answers.counts(), now.answers.asks()...)
 	defer d.notifier.follow(inner, now.agent)()
 	ended := make(chan error, 1)
 	go func() { ended <- now.agent.Run(inner) }()

@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/restaple/restaple/agent"
 	"github.com/restaple/restaple/agent/admin"
 )
 
@@ -63,11 +62,7 @@ yet another host, which cannot be known before it does.`,
 			r := newReport(certs, a.Problems(), time.Now())
 			r.Answers = countsOf(c)
 			if urls {
-				var more []agent.Ask
-				for _, i := range c.Answer.Issuers {
-					more = append(more, s.options.Asks(i.Responders)...)
-				}
-				return writeEgress(cmd.OutOrStdout(), egressList(certs, more), output)
+				return writeEgress(cmd.OutOrStdout(), egressList(certs, s.answers.asks()), output)
 			}
 			return r.show(cmd.OutOrStdout(), output)
 		},
@@ -86,7 +81,7 @@ func statusOfAgent(cmd *cobra.Command, address string, urls bool, output string)
 		return &notOK{err.Error()}
 	}
 	if urls {
-		return writeEgress(cmd.OutOrStdout(), egressList(r.Certificates, nil), output)
+		return writeEgress(cmd.OutOrStdout(), egressList(r.Certificates, r.Asks), output)
 	}
 	return report{Report: *r}.show(cmd.OutOrStdout(), output)
 }
