@@ -70,6 +70,15 @@ var general = []row{
 	{"signature empty", func(_ *world, r *lab.Response) {
 		r.TamperSignature = func([]byte) []byte { return nil }
 	}, staple.BadSignature},
+	{"signature with an unused bit", func(_ *world, r *lab.Response) {
+		octets := 0
+		r.TamperSignature = func(s []byte) []byte { octets = len(s); return s }
+		r.TamperBasic = func(der []byte) []byte {
+			der[len(der)-octets-1] = 1
+			der[len(der)-1] &^= 1
+			return der
+		}
+	}, staple.Malformed},
 	{"SHA-1 signature", func(_ *world, r *lab.Response) { r.Algorithm = x509.ECDSAWithSHA1 }, accepted},
 }
 
@@ -94,12 +103,23 @@ var matching = []row{
 		r.Singles[0].Hash = crypto.SHA512
 		r.TamperData = replace("\x03\x04\x02\x03", "\x03\x04\x02\x0a")
 	}, staple.NoMatch},
+	{"hash algorithm without NULL", func(_ *world, r *lab.Response) {
+		r.TamperData = withoutNULL
+	}, accepted},
 	{"hash algorithm with parameters", func(_ *world, r *lab.Response) {
 		r.TamperData = replace("\x2b\x0e\x03\x02\x1a\x05\x00", "\x2b\x0e\x03\x02\x1a\x04\x00")
 	}, staple.Malformed},
 	{"beside one about another leaf", func(_ *world, r *lab.Response) { also(r, func(s *lab.Single) { s.Serial = big.NewInt(7) }) }, accepted},
+	{"behind one of another issuer with the same serial", func(w *world, r *lab.Response) {
+		also(r, func(*lab.Single) {})
+		r.Singles[0].Issuer, r.Singles[0].Status = w.ca.Parent.Certificate, lab.Revoked
+	}, accepted},
 	{"revoked", func(_ *world, r *lab.Response) { r.Singles[0].Status = lab.Revoked }, staple.IsRevoked},
 	{"revoked without a reason", func(_ *world, r *lab.Response) { s := &r.Singles[0]; s.Status, s.Reason = lab.Revoked, lab.NoReason }, staple.IsRevoked},
+	{"revoked from tomorrow on", func(w *world, r *lab.Response) {
+		r.Singles[0].Status, r.Singles[0].RevokedAt = lab.Revoked, w.now.Add(day)
+	}, staple.IsRevoked},
+	{"revoked as removeFromCRL", func(_ *world, r *lab.Response) { s := &r.Singles[0]; s.Status, s.Reason = lab.Revoked, 8 }, staple.IsRevoked},
 	{"revoked for the reason that is not used", func(_ *world, r *lab.Response) { s := &r.Singles[0]; s.Status, s.Reason = lab.Revoked, 7 }, staple.Malformed},
 	{"revoked for a reason that is not defined", func(_ *world, r *lab.Response) { s := &r.Singles[0]; s.Status, s.Reason = lab.Revoked, 11 }, staple.Malformed},
 	{"unknown", func(_ *world, r *lab.Response) { r.Singles[0].Status = lab.Unknown }, staple.IsUnknown},
@@ -127,6 +147,9 @@ var windows = []row{
 	{"nextUpdate before thisUpdate", func(w *world, r *lab.Response) {
 		r.Singles[0].NextUpdate = r.Singles[0].ThisUpdate.Add(-time.Second)
 	}, staple.BadWindow},
+	{"nextUpdate and thisUpdate in a minute", func(w *world, r *lab.Response) {
+		r.Singles[0].ThisUpdate, r.Singles[0].NextUpdate = w.now.Add(time.Minute), w.now.Add(time.Minute)
+	}, accepted},
 	{"nextUpdate in the year 1", func(w *world, r *lab.Response) {
 		r.TamperData = replace("20260307120000Z", "00010101000000Z")
 	}, staple.BadWindow},
@@ -182,6 +205,9 @@ var extensions = []row{
 		also(r, func(s *lab.Single) { s.Serial, s.Extensions = big.NewInt(7), extension(oidMadeUp, true) })
 	}, accepted},
 	{"critical extension in the wrong place", func(_ *world, r *lab.Response) { r.Extensions = extension(oidArchiveCutoff, true) }, staple.CriticalExtension},
+	{"critical extension of the response in the wrong place", func(_ *world, r *lab.Response) {
+		r.Singles[0].Extensions = extension(oidNonce, true)
+	}, staple.CriticalExtension},
 	{"the same extension twice", func(_ *world, r *lab.Response) {
 		r.Extensions = slices.Concat(extension(oidNonce, false), extension(oidNonce, false))
 	}, staple.Malformed},
@@ -214,6 +240,25 @@ func replace(from, to string) func([]byte) []byte {
 			panic("nothing to replace")
 		}
 		return bytes.Replace(der, []byte(from), []byte(to), 1)
+	}
+}
+
+// withoutNULL leaves the first NULL of a ResponseData out.
+func withoutNULL(data []byte) []byte {
+	for at := 0; ; at++ {
+		var e spoiling
+		out := e.spoil(data, at, func(tag byte, _ []byte) []byte {
+			if tag != 0x05 {
+				return nil
+			}
+			return []byte{}
+		})
+		switch {
+		case !e.found:
+			panic("no NULL")
+		case e.changed:
+			return out
+		}
 	}
 }
 

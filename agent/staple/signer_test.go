@@ -87,6 +87,21 @@ var signers = []struct {
 	{"delegate with more usages", by(lab.IssueOptions{OCSPSigning: true}, func(c *x509.Certificate) {
 		c.ExtKeyUsage = append(c.ExtKeyUsage, x509.ExtKeyUsageServerAuth)
 	}), accepted},
+	{"delegate with a critical usage", by(lab.IssueOptions{}, func(c *x509.Certificate) {
+		c.ExtKeyUsage = nil
+		c.ExtraExtensions = append(c.ExtraExtensions, ocspSigning(true))
+	}), accepted},
+	{"delegate whose usage was put in afterwards", func(w *world) lab.Response {
+		d := w.issue(lab.IssueOptions{CommonName: "d", Change: func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageTimeStamping} }})
+		r := w.delegated(d)
+		// id-kp-timeStamping is 1.3.6.1.5.5.7.3.8, id-kp-OCSPSigning ends in 9.
+		r.TamperBasic = replace("\x2b\x06\x01\x05\x05\x07\x03\x08", "\x2b\x06\x01\x05\x05\x07\x03\x09")
+		return r
+	}, staple.NotAuthorized},
+	{"delegate that is a CA", by(lab.IssueOptions{OCSPSigning: true}, func(c *x509.Certificate) {
+		c.IsCA, c.BasicConstraintsValid = true, true
+		c.KeyUsage |= x509.KeyUsageCertSign
+	}), accepted},
 	{"delegate whose key may not sign", by(lab.IssueOptions{OCSPSigning: true}, func(c *x509.Certificate) {
 		c.KeyUsage = x509.KeyUsageKeyEncipherment | x509.KeyUsageCertSign
 	}), staple.NotAuthorized},
@@ -137,12 +152,36 @@ var signers = []struct {
 			c.RawSubject = w.ca.Certificate.RawSubject
 		}}))
 	}, accepted},
+	{"delegate, named as the issuer", func(w *world) lab.Response {
+		r := w.delegated(w.delegate)
+		r.Responder = w.ca.Certificate.RawSubject
+		return r
+	}, staple.BadSignature},
+	{"delegate, named in another kind of string", func(w *world) lab.Response {
+		r := w.delegated(w.delegate)
+		// PrintableString is 13, UTF8String 0c. Firefox and GnuTLS compare
+		// octets, too.
+		r.Responder = replace("\x13\x08delegate", "\x0c\x08delegate")(w.delegate.Certificate.RawSubject)
+		return r
+	}, staple.NotAuthorized},
+	{"delegate, embedded twice", func(w *world) lab.Response {
+		r := w.delegated(w.delegate)
+		r.Embed = certs(w.delegate.Certificate, w.delegate.Certificate)
+		return r
+	}, accepted},
 	{"the second of two delegates of one name", func(w *world) lab.Response {
 		old := w.issue(lab.IssueOptions{CommonName: "delegate", OCSPSigning: true})
 		r := w.delegated(w.delegate)
 		r.Embed = certs(old.Certificate, w.delegate.Certificate)
 		return r
 	}, accepted},
+}
+
+func ocspSigning(critical bool) pkix.Extension {
+	return pkix.Extension{
+		Id: asn1.ObjectIdentifier{2, 5, 29, 37}, Critical: critical,
+		Value: []byte("\x30\x0a\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x09"),
+	}
 }
 
 func TestOnlyTheIssuerAndItsDelegatesMaySign(t *testing.T) {
