@@ -244,7 +244,7 @@ func describe(r answer, now time.Time) *Failure {
 		f.shared = f.shared || e.Kind == responder.KindDown
 	}
 	if e, ok := errors.AsType[*staple.Error](r.err); ok {
-		f.unknown = e.Reason == staple.IsUnknown || e.ResponderStatus == "unauthorized"
+		f.unknown = e.Reason == staple.IsUnknown || e.Reason == staple.BadProducedAt || e.ResponderStatus == "unauthorized"
 	}
 	return f
 }

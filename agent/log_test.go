@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/big"
 	"testing"
 	"time"
+
+	"golang.org/x/crypto/ocsp"
 
 	"github.com/restaple/restaple/agent/lab"
 	"github.com/restaple/restaple/agent/responder"
@@ -128,6 +131,36 @@ func TestNewCertificateThatStaysUnknownIsSaid(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Responders made with x/crypto/ocsp, Vault's and OpenBao's among them, cut
+// producedAt to the minute, which may be before a leaf of this minute began.
+func TestAnAnswerMadeBeforeTheNewCertificateBeganIsQuiet(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		b.behave("a.example", func(_ context.Context, q responder.Query) (*responder.Answer, error) {
+			now, issuer := time.Now(), q.Chain.Issuer.Certificate
+			der, err := ocsp.CreateResponse(issuer, issuer, ocsp.Response{
+				Status:       ocsp.Good,
+				SerialNumber: new(big.Int).SetBytes([]byte(q.Chain.Leaf.Serial)),
+				ThisUpdate:   now,
+				NextUpdate:   now.Add(12 * time.Hour),
+			}, b.pki.Intermediate.Key)
+			return &responder.Answer{DER: der, Date: now}, err
+		})
+		time.Sleep(40 * time.Second) // the minute is well under way
+		b.issueSince("site.pem", time.Now().Add(-30*time.Second), lab.IssueOptions{Responders: []string{a0}})
+		b.run(nil)
+		b.pass(2 * time.Minute)
+		if got := b.log.from(slog.LevelInfo, "responder does not know the new certificate yet"); len(got) != 1 || got[0].level != slog.LevelInfo {
+			t.Errorf("%v, want one line at info", got)
+		}
+		if got := b.log.from(slog.LevelWarn, ""); len(got) != 0 {
+			t.Errorf("said aloud: %v", got)
+		}
+		if got := b.states(); got[Fresh] != 1 {
+			t.Errorf("after two minutes: %v, want it fresh", got)
+		}
+	})
 }
 
 func TestTroubleOfANewCertificateThatIsNotItsOwnIsNotQuiet(t *testing.T) {

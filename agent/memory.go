@@ -31,7 +31,7 @@ type Failure struct {
 	retryAfter time.Duration // what the responder asked for
 	own        bool          // it asked for it in an answer about this leaf
 	shared     bool          // it says nothing of this leaf: the responder gives no answers, or is not asked
-	unknown    bool          // the responder does not know the leaf
+	unknown    bool          // the responder does not know the leaf, or answers as of before it began
 }
 
 // logKey names what was said when this was logged. What was expected of a new
