@@ -95,8 +95,7 @@ func giveDemo(ctx context.Context, say *narrator, o demoOptions) (err error) {
 	say.line("")
 	say.line("Every step held: %d steps in %.1f s.", say.steps, time.Since(say.start).Seconds())
 	if !o.keep {
-		say.line("To look for yourself, hold it open: restaple demo --keep. Then this shows the staple:")
-		say.line("  %s", d.lookLine())
+		say.line("All of it is gone now. With --keep it is held open, and says how to look at a staple with openssl.")
 		return nil
 	}
 	return d.hold(ctx)
