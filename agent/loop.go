@@ -33,6 +33,7 @@ func (a *Agent) loop(ctx context.Context, changes <-chan watcher.Change, once bo
 			}
 			if !once {
 				a.o.Progress = nil // it was for the first pass
+				a.sayFound()
 			}
 		}
 		if once && a.settled() && !a.scanning && !a.rescan && a.finished(wall()) {

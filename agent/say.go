@@ -61,3 +61,18 @@ func (a *Agent) say(t *target, now time.Time) {
 	}
 	a.log.Log(context.Background(), level, message, attrs...)
 }
+
+// sayFound logs once what a daemon looks after: paths that lead to nothing are
+// otherwise silent.
+func (a *Agent) sayFound() {
+	found := 0
+	for _, n := range a.tally.States {
+		found += n
+	}
+	switch {
+	case found > 0:
+		a.log.Info("first pass is over", "of", found, "failed", a.tally.Failing)
+	case len(a.o.Groups) > 0:
+		a.log.Warn("no certificates found: they are looked for again, as often as rescan says")
+	}
+}
