@@ -2,13 +2,19 @@ package main
 
 import (
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/restaple/restaple/agent"
 	"github.com/restaple/restaple/agent/profile"
+	"github.com/restaple/restaple/watcher/chain"
 )
+
+// nothingFound is advice where paths are there and lead to no certificate.
+const nothingFound = "there is no certificate where the paths lead: check them; directories below are looked into with --recursive (`recursive:`) only"
 
 // advice says what a person can do about a certificate that is not well, or ""
 // if there is nothing to do or the error says it already.
@@ -41,6 +47,9 @@ func advice(c agent.Certificate) string {
 		if strings.Contains(c.Error, unix.EACCES.Error()) {
 			return "let restaple's user or group read the certificate"
 		}
+		if strings.Contains(c.Error, chain.ErrNotChain.Error()) {
+			return "name the file with the server's certificate: in this one there are only keys, CA certificates, or other things"
+		}
 		return "" // the error says what is wrong with the file
 	case agent.PathConflict:
 		return "give each certificate its own staple with `staple:`, such as {path}.ocsp"
@@ -58,8 +67,27 @@ func forFailure(c agent.Certificate) string {
 		return "the responder ends the TLS handshake: it may want to know us by `client_cert:` and `client_key:` for this host"
 	case c.Reason == "proxy" && strings.Contains(c.Error, http.StatusText(http.StatusProxyAuthRequired)):
 		return "the proxy wants to know who asks: write http://USER:PASSWORD@HOST:PORT in `proxy:`, or in HTTP_PROXY"
+	case c.Reason == "http":
+		return forStatus(c.Error)
 	}
 	return byReason[c.Reason]
+}
+
+// forStatus is advice about a status of HTTP other than 200, which is named in
+// the error.
+func forStatus(err string) string {
+	said := func(status ...int) bool {
+		return slices.ContainsFunc(status, func(s int) bool { return strings.Contains(err, strconv.Itoa(s)+" "+http.StatusText(s)) })
+	}
+	switch {
+	case said(http.StatusUnauthorized, http.StatusForbidden):
+		return "the responder does not let us in: name what it wants with `headers:` or `client_cert:` for this host, or ask whoever runs it"
+	case said(http.StatusTooManyRequests, http.StatusServiceUnavailable):
+		return "the responder is busy or down, and is asked again by itself: ask whoever runs it if it stays so, or set a `rate:` for this host"
+	case said(http.StatusInternalServerError, http.StatusBadGateway, http.StatusGatewayTimeout):
+		return "the responder, or a proxy before it, is broken: ask whoever runs it"
+	}
+	return "what answers at this URL is perhaps no OCSP responder: ask whoever runs it, or name another with `responder:`"
 }
 
 // byReason is advice for the reasons of package staple and the kinds of
@@ -78,5 +106,12 @@ var byReason = map[string]string{
 	"wrong-issuer":             "the response is about another issuer's certificate: check the issuer in the chain, and `responder:`",
 	"expired":                  "the responder hands out old responses: ask whoever runs it; check this machine's clock too",
 	"not-yet-valid":            "the responder's clock is ahead of this machine's: check both",
+	"interrupted":              "the responder, or a firewall on the way, ends the connection too early: ask whoever runs them if it stays so",
+	"redirect":                 "the URL redirects in circles, or to nowhere: open it by hand, or name the right one with `responder:`",
+	"too-large":                "an OCSP response has a few KiB: ask whoever runs the responder what it sends",
+	"weak-algorithm":           "the response is signed in a way that is not safe: ask whoever runs the responder",
+	"critical-extension":       "the response holds an extension that nobody may ignore: ask whoever runs the responder",
+	"bad-window":               "the times in the response are nonsense: ask whoever runs the responder",
+	"bad-produced-at":          "the times in the response are nonsense: ask whoever runs the responder; check this machine's clock too",
 	"malformed":                "what answers is no OCSP responder, perhaps a proxy or a login page: open the URL by hand",
 }

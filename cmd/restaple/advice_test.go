@@ -7,6 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/restaple/restaple/agent"
+	"github.com/restaple/restaple/agent/responder"
+	"github.com/restaple/restaple/agent/staple"
 )
 
 func TestAdviceFitsTheCause(t *testing.T) {
@@ -50,6 +52,11 @@ func TestAdviceOnRequestsThatFail(t *testing.T) {
 		"a proxy that is not there":          {agent.Certificate{State: agent.Missing, Reason: "proxy", Error: "connection refused"}, "check `proxy:`"},
 		"a proxy that wants to know us":      {agent.Certificate{State: agent.Missing, Reason: "proxy", Error: "407 Proxy Authentication Required"}, "USER:PASSWORD"},
 		"no issuer, and no way to fetch one": {agent.Certificate{State: agent.NoIssuer, Reason: "proxy"}, "`issuers:`; to have it fetched, check `proxy:`"},
+		"a responder that wants a key":       {agent.Certificate{State: agent.Missing, Reason: "http", Error: "http://x/: GET: 403 Forbidden"}, "`headers:`"},
+		"a responder that is busy":           {agent.Certificate{State: agent.Missing, Reason: "http", Error: "http://x/: 429 Too Many Requests"}, "`rate:`"},
+		"a proxy before a dead responder":    {agent.Certificate{State: agent.Missing, Reason: "http", Error: "http://x/: 502 Bad Gateway"}, "a proxy before it"},
+		"another server":                     {agent.Certificate{State: agent.Missing, Reason: "http", Error: "http://x/404: GET: 404 Not Found"}, "no OCSP responder"},
+		"a file with a key alone":            {agent.Certificate{State: agent.Unreadable, Error: "load x: no end-entity certificate"}, "only keys"},
 	} {
 		if got := advice(row.c); !strings.Contains(got, row.want) {
 			t.Errorf("%s: got %q, want %q in it", name, got, row.want)
@@ -57,5 +64,22 @@ func TestAdviceOnRequestsThatFail(t *testing.T) {
 	}
 	if got := advice(agent.Certificate{State: agent.NoIssuer, Reason: "dns"}); strings.Contains(got, "fetched") {
 		t.Errorf("another responder has no issuer: %q", got)
+	}
+}
+
+func TestThereIsAdviceOnEachReason(t *testing.T) {
+	reasons := []responder.Kind{
+		responder.KindURL, responder.KindDNS, responder.KindConnect, responder.KindTLS, responder.KindProxy, responder.KindTimeout,
+		responder.KindInterrupted, responder.KindHTTP, responder.KindRedirect, responder.KindTooLarge,
+	}
+	for _, r := range staple.Reasons() {
+		if r != staple.IsRevoked && r != staple.IsUnknown { // those are states
+			reasons = append(reasons, responder.Kind(r))
+		}
+	}
+	for _, r := range reasons {
+		if advice(agent.Certificate{State: agent.Missing, Reason: string(r)}) == "" {
+			t.Errorf("there is none on %s", r)
+		}
 	}
 }

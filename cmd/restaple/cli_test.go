@@ -152,7 +152,7 @@ func TestExitCodes(t *testing.T) {
 			return []string{"refresh", s.dir}
 		}},
 		{name: "missing path", want: exitNotOK, say: "/nowhere", setup: func(*scene) []string { return []string{"refresh", "/nowhere/site.pem"} }},
-		{name: "empty directory", want: exitOK, say: "0 certificates", setup: func(s *scene) []string { return []string{"refresh", s.t.TempDir()} }},
+		{name: "empty directory", want: exitOK, say: "0 certificates\n    hint: there is no certificate", setup: func(s *scene) []string { return []string{"refresh", s.t.TempDir()} }},
 		{name: "a file without a certificate", want: exitNotOK, say: "no end-entity certificate", setup: func(s *scene) []string {
 			key, err := s.issued.KeyPEM()
 			if err != nil {
@@ -311,6 +311,7 @@ func TestAMistypedCommandLineSaysWhatToDo(t *testing.T) {
 		{[]string{"lab", "init"}, "hint: usage: restaple lab init DIR [flags]\n"},
 		{[]string{"verify", "--cert", "x"}, "restaple: required flag(s) \"response\" not set\nhint: usage: restaple verify --cert LEAF.pem"},
 		{[]string{"check"}, "restaple: required flag(s) \"connect\" not set\nhint: usage: restaple check --connect"},
+		{[]string{"refresh", "--wait", "5m", "."}, "restaple: there is no file 5m\nhint: write --wait=5m\n"},
 		{[]string{"run", "--sever", "nginx"}, "restaple: unknown flag: --sever\nhint: restaple run --help lists the flags\n"},
 	} {
 		code, out, errs := command(t, row.args...)

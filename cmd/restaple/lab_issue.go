@@ -63,7 +63,7 @@ them one key, in one file: ten thousand then take seconds, whatever the type.`,
 	flags.BoolVar(&noOCSP, "no-ocsp", false, "name no responder")
 	flags.StringVar(&out, "out", "", "`file` for the chain, with --count a directory; in the lab if absent")
 	flags.BoolVar(&o.Bundle, "bundle", false, "put the key into the same file")
-	flags.IntVar(&o.Count, "count", 0, "issue so `many`, numbered")
+	flags.IntVar(&o.Count, "count", 0, "issue this `number` of certificates")
 	flags.BoolVar(&o.SharedKey, "shared-key", false, "one key for all of them")
 	cmd.MarkFlagsMutuallyExclusive("responder", "no-ocsp")
 	return cmd

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -44,7 +46,7 @@ place, and 1 otherwise.`,
 	flags := cmd.Flags()
 	flags.BoolVar(&f.force, "force", false, "ask about every certificate, also where nothing is due")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "ask and verify, but change nothing and tell nobody")
-	flags.DurationVar(&f.wait, "wait", 0, "retry for so `long` until every certificate has its staple")
+	flags.DurationVar(&f.wait, "wait", 0, "retry until every certificate has its staple, for this `time` at most")
 	flags.Lookup("wait").NoOptDefVal = defaultWait.String()
 	flags.StringVarP(&f.output, "output", "o", "text", "output `format`: text or json")
 	return cmd
@@ -52,6 +54,9 @@ place, and 1 otherwise.`,
 
 func refresh(cmd *cobra.Command, f refreshFlags, paths []string) error {
 	if err := checkOutput(f.output); err != nil {
+		return err
+	}
+	if err := f.checkWait(paths); err != nil {
 		return err
 	}
 	c, only, err := f.load(paths)
@@ -111,6 +116,20 @@ func refresh(cmd *cobra.Command, f refreshFlags, paths []string) error {
 	return nil
 }
 
+// checkWait finds a time that is meant for --wait, which takes one only after
+// an equals sign.
+func (f *refreshFlags) checkWait(paths []string) error {
+	for _, p := range paths {
+		if _, err := time.ParseDuration(p); err != nil || f.wait == 0 {
+			continue
+		}
+		if _, err := os.Lstat(p); errors.Is(err, fs.ErrNotExist) {
+			return &hinted{fmt.Errorf("there is no file %s", p), "write --wait=" + p}
+		}
+	}
+	return nil
+}
+
 // unseen returns the first of the paths under which no certificate was found.
 func unseen(paths []string, certs []agent.Certificate) string {
 	for _, p := range paths {
@@ -159,6 +178,9 @@ func (r report) summary(w io.Writer) error {
 		out.WriteString(": " + strings.Join(states, ", "))
 	}
 	out.WriteByte('\n')
+	if len(r.Certificates)+len(r.Problems) == 0 {
+		fmt.Fprintf(&out, "    hint: %s\n", nothingFound)
+	}
 	_, err := io.WriteString(w, out.String())
 	return err
 }

@@ -45,7 +45,11 @@ func (r report) table(w io.Writer) error {
 	case r.Answers != nil: // it may be there for those of others
 		return nil
 	default:
-		_, err := fmt.Fprintln(w, "no certificates found")
+		out := "no certificates found\n"
+		if len(r.Problems) == 0 {
+			out += "    hint: " + nothingFound + "\n"
+		}
+		_, err := io.WriteString(w, out)
 		return err
 	}
 	// Errors are too long for a column: the table is laid out first, and
