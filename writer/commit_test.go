@@ -111,6 +111,56 @@ func TestABatchThatMayNotGoOnChangesNothing(t *testing.T) {
 	}
 }
 
+func TestAJobThatIsNoLongerWantedLeavesItsFileAlone(t *testing.T) {
+	dir := t.TempDir()
+	gone := errors.New("no longer wanted")
+	var jobs []Job
+	errs := make(map[string]error)
+	for _, name := range []string{"replaced", "removed", "new", "other"} {
+		path := filepath.Join(dir, name)
+		if name != "new" {
+			put(t, path, "old")
+		}
+		j := Job{Path: path, Data: []byte("new"), Remove: name == "removed", Options: whoever}
+		j.Done = func(changed bool, err error) {
+			errs[name] = err
+			if changed != (name == "other") {
+				t.Errorf("%s: changed %v", name, changed)
+			}
+		}
+		j.Still = func() error {
+			if name == "other" {
+				return nil
+			}
+			if len(temps(t, dir)) == 0 {
+				t.Errorf("%s: asked before its content was on disk", name)
+			}
+			return gone
+		}
+		jobs = append(jobs, j)
+	}
+	kept := make(map[string]bool)
+	CommitAll(jobs, CommitOptions{After: func(results []Result) {
+		for _, r := range results {
+			kept[filepath.Base(r.Path)] = r.Changed
+		}
+	}})
+	for name, err := range errs {
+		if got, want := err == nil, name == "other"; got != want || !got && !errors.Is(err, gone) || kept[name] != want {
+			t.Errorf("%s: got %v, changed %v", name, err, kept[name])
+		}
+	}
+	wantContent(t, filepath.Join(dir, "replaced"), "old")
+	wantContent(t, filepath.Join(dir, "removed"), "old")
+	wantContent(t, filepath.Join(dir, "other"), "new")
+	if _, err := os.Lstat(filepath.Join(dir, "new")); !os.IsNotExist(err) {
+		t.Errorf("new: %v", err)
+	}
+	if left := temps(t, dir); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
 func TestBeforeIsAskedOnlyAboutWhatChanges(t *testing.T) {
 	dir := t.TempDir()
 	path := func(name string) string { return filepath.Join(dir, name) }

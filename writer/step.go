@@ -134,6 +134,11 @@ func (s *step) sync() error {
 
 // finish makes the change under the file's own name.
 func (s *step) finish() {
+	if s.Still != nil {
+		if s.err = s.Still(); s.err != nil {
+			return
+		}
+	}
 	if s.Remove {
 		err := s.folder.root.Remove(s.base)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {

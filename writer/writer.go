@@ -38,6 +38,10 @@ type Job struct {
 	Remove bool   // take the file away instead
 	Options
 
+	// Still is asked right before the change whether it is still wanted; an
+	// error leaves the file as it is, and the job fails with it. May be nil.
+	Still func() error
+
 	Tag any // the caller's own; Before and After see it
 
 	// Done is told how it went, once per job. May be nil.
