@@ -18,6 +18,7 @@ type placement struct {
 	key    targetKey
 	path   string
 	stamp  watcher.Stamp // of the certificate this is for
+	was    watcher.Stamp // of the staple file that this replaces
 	staple *staple.Staple
 	mend   bool // the staple is there, only its snippet has to be written
 	urgent bool // the file holds nothing good: it goes before others
@@ -37,7 +38,7 @@ type placed struct {
 	disk    watcher.Stamp
 	snip    watcher.Stamp // of the snippet
 	changed bool
-	moved   bool // the certificate has changed since: nothing was written
+	moved   bool // the certificate or the staple file is not what it was: nothing was changed
 	err     error
 }
 
@@ -57,7 +58,7 @@ func (a *Agent) place(t *target, p placement) {
 		return
 	}
 	g := &a.o.Groups[t.key.group]
-	p.key, p.path, p.stamp = t.key, t.staple, t.stamp
+	p.key, p.path, p.stamp, p.was = t.key, t.staple, t.stamp, t.disk.stamp
 	p.snippet, p.text = t.snippet, a.snippetText(t)
 	p.write = writer.Options{Mode: g.Mode, UID: g.UID, GID: g.GID, Like: t.key.path}
 	event := hooks.Placed
@@ -105,6 +106,9 @@ func (a *Agent) onPlaced(ctx context.Context, done []placed) {
 			a.ProveSoon() // a server that nobody has to tell may have seen it
 		}
 		a.onPlacement(t, p)
+		if p.moved && t.sub != nil && t.next == nil {
+			t.next = p.staple // it may be newer than what is there now
+		}
 		if p.moved || t.again {
 			t.again = false
 			looks = a.want(looks, t.key, watcher.Stamp{})
@@ -121,7 +125,7 @@ func (a *Agent) onPlacement(t *target, p placed) {
 	log := a.log.With("cert", t.key.path, "staple", t.staple)
 	switch {
 	case p.moved:
-		log.Debug("certificate changed meanwhile, staple not placed")
+		log.Debug("certificate or staple changed meanwhile: looking again")
 	case p.err != nil:
 		if t.failed != p.err.Error() {
 			log.Error("staple file not changed", "err", p.err)

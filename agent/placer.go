@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -109,8 +110,8 @@ func (r *placer) place(batch []placement) []placed {
 	out := make([]placed, len(batch))
 	only := telling{log: r.log} // what is told without a file, or with more than one
 	var first, second []writer.Job
-	var certs watcher.Stamper
-	defer certs.Close()
+	var at stampers
+	defer at.close()
 	for i := range batch {
 		p := &out[i]
 		p.placement = batch[i]
@@ -119,25 +120,23 @@ func (r *placer) place(batch []placement) []placed {
 			only.add(p)
 			continue
 		}
-		// The staple belongs to the leaf that was there when it was asked for.
-		if now, err := certs.StampOf(p.key.path); err != nil || now != p.stamp {
-			p.moved = true
-			continue
-		}
+		still := func() error { return p.still(&at) }
 		if p.snippet == "" {
-			first = append(first, p.stapleJob())
+			first = append(first, p.stapleJob(still))
 			continue
 		}
 		only.add(p)
 		switch {
 		case p.mend:
-			second = append(second, p.snippetJob(false))
+			second = append(second, p.snippetJob(still))
 		case p.staple != nil:
-			first = append(first, p.stapleJob())
-			second = append(second, p.snippetJob(false))
+			first = append(first, p.stapleJob(still))
+			second = append(second, p.snippetJob(nil))
 		default:
-			first = append(first, p.snippetJob(true))
-			second = append(second, p.stapleJob())
+			j := p.snippetJob(still)
+			j.Remove = true
+			first = append(first, j)
+			second = append(second, p.stapleJob(still))
 		}
 	}
 	only.promise()
@@ -145,18 +144,47 @@ func (r *placer) place(batch []placement) []placed {
 	r.commit(slices.DeleteFunc(second, func(j writer.Job) bool { return j.Tag.(*placed).err != nil }))
 	only.onlyChanged()
 	only.keep()
-	var staples, snippets watcher.Stamper // of what is there now
-	defer staples.Close()
-	defer snippets.Close()
 	for i := range out {
 		if p := &out[i]; p.path != "" && !p.moved {
-			p.disk, _ = staples.StampOf(p.path) // read again if it cannot be looked at now
+			if !p.changed && p.err == nil && p.still(&at) != nil {
+				continue // the bytes were there already, perhaps for another leaf by now
+			}
+			p.disk, _ = at.staples.StampOf(p.path) // read again if it cannot be looked at now
 			if p.snippet != "" {
-				p.snip, _ = snippets.StampOf(p.snippet)
+				p.snip, _ = at.snippets.StampOf(p.snippet)
 			}
 		}
 	}
 	return out
+}
+
+// stampers look at the files of a batch.
+type stampers struct{ certs, staples, snippets watcher.Stamper }
+
+func (s *stampers) close() {
+	s.certs.Close()
+	s.staples.Close()
+	s.snippets.Close()
+}
+
+// errMoved says that a change was decided for files that are others by now.
+var errMoved = errors.New("the certificate or its staple has changed meanwhile")
+
+// still reports whether the files are those for which p was decided. The staple
+// belongs to the leaf that was there when it was asked for; and another process
+// may have put a newer one in place, which must neither be replaced by this one
+// nor be withdrawn.
+func (p *placed) still(at *stampers) error {
+	if now, err := at.certs.StampOf(p.key.path); err != nil || now != p.stamp {
+		p.moved = true
+		return errMoved
+	}
+	// One that cannot be looked at counts as missing, as it did for the loop.
+	if now, _ := at.staples.StampOf(p.path); now != p.was {
+		p.moved = true
+		return errMoved
+	}
+	return nil
 }
 
 // commit does the jobs, with the promises of those whose file is all there is
@@ -218,8 +246,8 @@ func makeFolder(dir string) {
 }
 
 // stapleJob is what the writer does with the staple file.
-func (p *placed) stapleJob() writer.Job {
-	j := p.newJob(p.path)
+func (p *placed) stapleJob(still func() error) writer.Job {
+	j := p.newJob(p.path, still)
 	switch {
 	case p.staple != nil:
 		j.Data = p.staple.DER()
@@ -233,15 +261,15 @@ func (p *placed) stapleJob() writer.Job {
 	return j
 }
 
-// snippetJob writes or removes the snippet.
-func (p *placed) snippetJob(remove bool) writer.Job {
-	j := p.newJob(p.snippet)
-	j.Data, j.Remove = p.text, remove
+// snippetJob writes the snippet.
+func (p *placed) snippetJob(still func() error) writer.Job {
+	j := p.newJob(p.snippet, still)
+	j.Data = p.text
 	return j
 }
 
-func (p *placed) newJob(path string) writer.Job {
-	return writer.Job{Path: path, Options: p.write, Tag: p, Done: func(changed bool, err error) {
+func (p *placed) newJob(path string, still func() error) writer.Job {
+	return writer.Job{Path: path, Options: p.write, Tag: p, Still: still, Done: func(changed bool, err error) {
 		p.changed = p.changed || changed
 		if p.err == nil {
 			p.err = err

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/restaple/restaple/agent/profile"
+	"github.com/restaple/restaple/agent/responder"
 	"github.com/restaple/restaple/hooks"
 	"github.com/restaple/restaple/watcher"
 	"github.com/restaple/restaple/writer"
@@ -124,6 +126,72 @@ func TestBurstOnASlowDiskIsOneDelivery(t *testing.T) {
 		if x.deliveries != 1 || x.changes != burst {
 			t.Errorf("%d deliveries of %d changes, want one of %d", x.deliveries, x.changes, burst)
 		}
+	})
+}
+
+// Two processes may look after the same files: a daemon and the timer that
+// backs it up. In a bubble nothing tells the one of what the other does.
+func TestNewerStapleOfAnotherProcessStays(t *testing.T) {
+	place := func(b *bubble, der []byte) {
+		b.t.Helper()
+		if _, err := writer.Replace(filepath.Join(b.dir, "site.pem.ocsp"), der, writer.Options{UID: -1, GID: -1}); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+	check := func(b *bubble, want []byte) {
+		b.t.Helper()
+		if got, err := os.ReadFile(filepath.Join(b.dir, "site.pem.ocsp")); err != nil || !bytes.Equal(got, want) {
+			b.t.Errorf("the other process's staple is gone: %d octets instead of %d, %v", len(got), len(want), err)
+		}
+		if got := b.states(); got[Fresh] != 1 {
+			b.t.Errorf("states: %v", got)
+		}
+	}
+	t.Run("that came while an older one was on its way", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, b *bubble) {
+			b.issue("site.pem", a0)
+			good := b.good(time.Hour, 0)
+			var newer *responder.Answer
+			b.behave("a.example", func(ctx context.Context, q responder.Query) (*responder.Answer, error) {
+				older, err := good(ctx, q)
+				if err == nil && newer == nil {
+					time.Sleep(30 * time.Minute) // in which there is a newer one
+					if newer, err = good(ctx, q); err == nil {
+						place(b, newer.DER)
+					}
+				}
+				return older, err
+			})
+			b.run(nil)
+			b.pass(31 * time.Minute)
+			check(b, newer.DER)
+		})
+	})
+	t.Run("that came just before the old one was to be withdrawn", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, b *bubble) {
+			b.issue("site.pem", a0)
+			good := b.good(time.Hour, 0)
+			var query responder.Query
+			b.behave("a.example", func(ctx context.Context, q responder.Query) (*responder.Answer, error) {
+				query = q
+				return good(ctx, q)
+			})
+			nginx, err := profile.ByName("nginx")
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.run(func(o *Options) { o.Groups[0].Profile = nginx })
+			b.pass(time.Minute)
+			b.behave("a.example", hang)
+			b.pass(54*time.Minute - time.Second) // it ends after an hour, and goes five minutes before
+			newer, err := good(t.Context(), query)
+			if err != nil {
+				t.Fatal(err)
+			}
+			place(b, newer.DER)
+			b.pass(2 * time.Second)
+			check(b, newer.DER)
+		})
 	})
 }
 
