@@ -322,7 +322,12 @@ func (a *Agent) drain(done <-chan struct{}) {
 		case <-a.scans:
 		case <-a.observed:
 		case <-a.answers:
-		case <-a.placed:
+		case done := <-a.placed:
+			for _, p := range done {
+				if p.path == "" {
+					a.noteTold(p)
+				}
+			}
 		case f := <-a.calls:
 			f()
 		case <-done:

@@ -173,7 +173,6 @@ func (a *Agent) onStatement(s *subject, r answer, e *staple.Error, now time.Time
 		if first && !told {
 			a.announce(s, e.Statement)
 		}
-		s.failure.Told = true
 	} else {
 		s.attempts++
 	}
@@ -260,6 +259,17 @@ func (a *Agent) announce(s *subject, statement *staple.Staple) {
 		a.placings++
 		a.placer.add(placement{key: t.key, change: c, queues: a.o.Groups[t.key.group].Hooks})
 	}
+}
+
+// noteTold takes in that hooks will hear of a revocation whatever happens. Until
+// then a process that ends leaves it to the next one to say.
+func (a *Agent) noteTold(p placed) {
+	t := a.targets[p.key]
+	if t == nil || t.sub == nil || t.sub.failure == nil || t.sub.chain.Leaf.SerialHex() != p.change.Serial {
+		return // renewed, good again or gone meanwhile
+	}
+	t.sub.failure.Told = true
+	a.memory.dirty = true
 }
 
 // name is the path by which logs call a subject.

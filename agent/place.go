@@ -94,9 +94,13 @@ func (a *Agent) onPlaced(ctx context.Context, done []placed) {
 	now := wall()
 	var looks []look
 	for _, p := range done {
+		if p.path == "" {
+			a.noteTold(p)
+			continue
+		}
 		t := a.targets[p.key]
-		if t == nil || p.path == "" {
-			continue // gone meanwhile, or only an announcement
+		if t == nil {
+			continue // gone meanwhile
 		}
 		t.placing = false
 		if p.changed {

@@ -5,10 +5,12 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/restaple/restaple/agent/lab"
 	"github.com/restaple/restaple/agent/profile"
 	"github.com/restaple/restaple/agent/responder"
+	"github.com/restaple/restaple/agent/staple"
 	"github.com/restaple/restaple/watcher"
 )
 
@@ -77,5 +79,23 @@ func TestWhatIsSeenWhileAFileChangesIsLookedAtAgain(t *testing.T) {
 	a.onObserved(t.Context(), []observation{{key: one.key}})
 	if !one.again {
 		t.Error("what was seen is forgotten")
+	}
+}
+
+func TestARevocationIsToldOnlyOnceHooksWillHearOfIt(t *testing.T) {
+	a, one, _ := twins(t)
+	now := wall()
+	e := &staple.Error{Reason: staple.IsRevoked, Statement: &staple.Staple{Status: staple.Revoked, ThisUpdate: now, Expires: now.Add(time.Hour)}}
+	a.onStatement(one.sub, answer{err: e}, e, now)
+	if one.sub.failure.Told {
+		t.Error("a process that ends now would keep it from the next one, and hooks would never hear of it")
+	}
+	batch := a.placer.take()
+	if len(batch) != 2 {
+		t.Fatalf("%d announcements, want one a file", len(batch))
+	}
+	a.onPlaced(t.Context(), a.placer.place(batch))
+	if !one.sub.failure.Told || !a.memory.dirty {
+		t.Error("hooks will hear of it, and the next process does not know")
 	}
 }
