@@ -36,6 +36,9 @@ func (a *Agent) onAnswer(ctx context.Context, r answer) {
 		a.observe(ctx, looks)
 		return // what is found decides anew
 	case r.claimed:
+		if s.claimed(now) == 0 {
+			s.claimedAt = now
+		}
 		s.force = s.force || r.forced
 		a.lookLater(ctx, s)
 		return
@@ -192,6 +195,16 @@ func (a *Agent) endRound(s *subject, now time.Time) {
 	s.first = (s.first + s.round) % len(s.urls) // begin with the one that worked, or go round
 	s.round = 0
 	s.askedAt = now
+	s.claimedAt = time.Time{}
+}
+
+// claimed is for how long another process is asking about s; 0: none is, or it
+// was long ago.
+func (s *subject) claimed(now time.Time) time.Duration {
+	if d := now.Sub(s.claimedAt); d > 0 && d < 2*claimPatience {
+		return d
+	}
+	return 0
 }
 
 // noteFailure keeps what went wrong for people, and logs it when it is new.

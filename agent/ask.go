@@ -19,6 +19,11 @@ import (
 // same leaf.
 const claimedPause = 2 * time.Second
 
+// claimPatience is for how long another process is believed to be asking. One
+// that lives is through by then, with all its second attempts; one that hangs
+// or was stopped must not keep its backup waiting.
+const claimPatience = 3 * time.Minute
+
 // question is one request about a leaf, with all it needs: the job that asks
 // it touches nothing of the loop.
 type question struct {
@@ -32,6 +37,7 @@ type question struct {
 	files    []known // staple files as the loop knows them
 	checker  *staple.Verifier
 	force    bool
+	anyway   bool // also if another process is asking
 }
 
 // known is a file and its stamp when the loop last read it.
@@ -89,6 +95,7 @@ func (a *Agent) ask(s *subject, now time.Time) {
 	q := question{
 		key: s.key, chain: s.chain, url: url, override: s.override || how.URL != "", asking: how,
 		checker: a.verifiers[s.key.strict], force: s.force,
+		anyway: s.claimed(now) >= claimPatience,
 	}
 	worst, need := worstDisk(s, now)
 	if !need && !s.force {
@@ -154,12 +161,12 @@ func (q *question) ask(ctx context.Context, client asker, c *claims) answer {
 		r.moved = true
 		return r
 	}
-	release, ok := c.take(q.key.leaf)
-	if !ok {
+	if release, ok := c.take(q.key.leaf); ok {
+		defer release()
+	} else if !q.anyway {
 		r.claimed = true
 		return r
 	}
-	defer release()
 	query := responder.Query{
 		URL: q.url, Configured: q.override, Chain: q.chain,
 		Hash: q.asking.Hash, Nonce: q.asking.Nonce, Validators: q.held,

@@ -125,6 +125,7 @@ type subject struct {
 	first       int           // index into urls of the one to begin with
 	round       int           // how many of them were tried in this round
 	asking      bool          // a request is on its way
+	claimedAt   time.Time     // when another process was first found to be asking; see claimed
 	force       bool          // ask although nothing is due
 	revived     bool          // its responder, which was down, answers again
 	expectUntil time.Time     // failures are expected till then: the leaf is so new
