@@ -80,6 +80,7 @@ func (a *Agent) onGood(s *subject, r answer, now time.Time) {
 	s.etag, s.modified, s.fresh = r.held.ETag, r.held.LastModified, r.fresh
 	s.quiet = true
 	if r.staple == nil {
+		a.log.Debug("nothing newer", "cert", s.name(), "responder", r.url)
 		return // not modified: what there is is the newest
 	}
 	for _, t := range s.targets {
@@ -106,6 +107,7 @@ func (a *Agent) offer(t *target, s *staple.Staple, now time.Time) bool {
 		return true
 	}
 	if t.disk.current(now) && !t.disk.olderThan(s) {
+		a.log.Debug("nothing newer", "cert", t.key.path, "staple", t.staple)
 		return false
 	}
 	a.place(t, placement{staple: s})

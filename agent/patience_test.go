@@ -290,5 +290,8 @@ func TestNothingNewerIsAskedForAgainWhenCachesLetGoOfIt(t *testing.T) {
 		if got := b.requests(); got < 11 || got > 17 {
 			t.Errorf("%d requests in 30 hours, want one in two to three", got-2)
 		}
+		if said := b.log.from(slog.LevelDebug, "nothing newer"); len(said) != b.requests()-1 || said[0].level != slog.LevelDebug {
+			t.Errorf("%d answers brought nothing newer, and %d lines at level debug say so", b.requests()-1, len(said))
+		}
 	})
 }
