@@ -1,11 +1,17 @@
 package writer
 
-import "path/filepath"
+import (
+	"path/filepath"
+	"syscall"
+)
 
 const (
-	// maxBatch bounds the open directories (two descriptors each) and how
-	// long the first job of a batch waits for the last.
+	// maxBatch bounds how long the first job of a batch waits for the last.
 	maxBatch = 512
+
+	// descriptorShare is which part of the descriptors that the process may
+	// have a batch takes for its directories; each needs two of them.
+	descriptorShare = 4
 
 	// maxSingle is the number of files up to which each is synced by itself.
 	// For more of them one sync of the whole file system is cheaper, although
@@ -30,8 +36,9 @@ type CommitOptions struct {
 // that name the same path are done one after the other; else up to 512 of
 // them share a batch and its syncs. One that fails holds up no other.
 func CommitAll(jobs []Job, o CommitOptions) {
+	folders := maxFolders()
 	for len(jobs) > 0 {
-		n := batchLen(jobs)
+		n := batchLen(jobs, folders)
 		commit(jobs[:n], o)
 		jobs = jobs[n:]
 	}
@@ -40,16 +47,26 @@ func CommitAll(jobs []Job, o CommitOptions) {
 // batchLen says how many of the first jobs can share a batch. What a job has
 // to do is decided before any other job of its batch is done, so a path
 // stands in a batch once.
-func batchLen(jobs []Job) int {
-	seen := make(map[string]bool, min(len(jobs), maxBatch))
+func batchLen(jobs []Job, folders int) int {
+	seen, dirs := make(map[string]bool, min(len(jobs), maxBatch)), make(map[string]bool)
 	for i, j := range jobs {
 		path := filepath.Clean(j.Path)
-		if i == maxBatch || seen[path] {
+		dirs[filepath.Dir(path)] = true
+		if i == maxBatch || seen[path] || len(dirs) > folders {
 			return i
 		}
 		seen[path] = true
 	}
 	return len(jobs)
+}
+
+// maxFolders is how many directories a batch may have open.
+func maxFolders() int {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return maxBatch
+	}
+	return int(max(1, min(uint64(limit.Cur)/(2*descriptorShare), maxBatch)))
 }
 
 func commit(jobs []Job, o CommitOptions) {

@@ -261,7 +261,7 @@ func TestManyJobsAreDoneInSeveralBatches(t *testing.T) {
 	jobs := group(t, t.TempDir(), 2*maxBatch+1, false)
 	var sizes []int
 	for len(jobs) > 0 {
-		n := batchLen(jobs)
+		n := batchLen(jobs, maxBatch)
 		sizes, jobs = append(sizes, n), jobs[n:]
 	}
 	if want := []int{maxBatch, maxBatch, 1}; !slices.Equal(sizes, want) {

@@ -101,3 +101,31 @@ func TestAFullDiskStopsNobodyElse(t *testing.T) {
 		})
 	}
 }
+
+func TestManyDirectoriesDoNotExhaustTheDescriptors(t *testing.T) {
+	var was syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &was); err != nil {
+		t.Fatal(err)
+	}
+	few := was
+	few.Cur = 64
+	jobs := group(t, t.TempDir(), 200, true)
+	done := 0
+	for i := range jobs {
+		jobs[i].Done = func(changed bool, err error) {
+			if done++; !changed || err != nil {
+				t.Errorf("%s: changed %v, %v", jobs[i].Path, changed, err)
+			}
+		}
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &few); err != nil {
+		t.Fatal(err)
+	}
+	CommitAll(jobs, CommitOptions{})
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &was); err != nil {
+		t.Fatal(err)
+	}
+	if done != len(jobs) {
+		t.Errorf("%d of %d jobs were done", done, len(jobs))
+	}
+}
