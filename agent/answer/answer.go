@@ -146,7 +146,7 @@ func (a *Answerer) managed(m *agent.Managed, hash crypto.Hash, now time.Time) (b
 	for _, path := range m.Staples {
 		p := a.shelf.read(path, m.Chain, a.verifiers[m.Strict], now)
 		switch {
-		case p == nil, !usable(p.Staple, now), !shown(p.Status, m.Policy):
+		case p == nil, !usable(p.Staple, m.Chain.Leaf, now), !shown(p.Status, m.Policy):
 		case p.Hash != hash:
 			other = true
 		case best == nil, p.NewerThan(best.Staple):

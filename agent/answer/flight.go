@@ -37,7 +37,7 @@ func (k *keeper) fly(e *entry, admitted bool, remote string, now time.Time) (*fl
 	switch {
 	case e.flight != nil:
 		return e.flight, nil, 0
-	case now.Before(e.pause) && e.spare != nil && usable(e.spare.Staple, now):
+	case now.Before(e.pause) && e.spare != nil && usable(e.spare.Staple, e.chain.Leaf, now):
 		return nil, e.spare, 0
 	case now.Before(e.pause):
 		return nil, nil, e.status

@@ -144,6 +144,30 @@ func TestWhatIsNotManagedIsUnauthorized(t *testing.T) {
 	w.counts(answer.Counts{Foreign: 8})
 }
 
+// TestAMustStapleCertificateIsAnsweredForUntilTheLastMoment: as long as its staple
+// stays on disk.
+func TestAMustStapleCertificateIsAnsweredForUntilTheLastMoment(t *testing.T) {
+	w := newWorld(t)
+	leaf := w.manage("site.pem", func(o *lab.IssueOptions) { o.MustStaple = true })
+	w.pass()
+	w.serve()
+	for left, ok := range map[time.Duration]bool{4 * time.Minute: true, 30 * time.Second: false} {
+		now := time.Now()
+		r := w.pki.Intermediate.Vouch(leaf.Certificate, now.Add(-time.Hour), now.Add(left))
+		r.ProducedAt = now
+		der, err := r.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.write("site.pem.ocsp", der)
+		if got := w.post(w.request(leaf, crypto.SHA1)); ok {
+			w.good(got, leaf, crypto.SHA1)
+		} else {
+			w.says(got, ocsp.TryLater)
+		}
+	}
+}
+
 func TestWhatIsNoRequestIsMalformed(t *testing.T) {
 	w := newWorld(t)
 	w.serve()

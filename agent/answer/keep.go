@@ -207,8 +207,8 @@ func (k *keeper) look(e *entry, now time.Time) *page {
 	if e.path != "" {
 		p = k.shelf.read(e.path, c, v, now)
 	}
-	if p == nil || !usable(p.Staple, now) || p.Hash != e.key.hash {
-		if spare == nil || spare.Status == staple.Unknown || !usable(spare.Staple, now) {
+	if p == nil || !usable(p.Staple, c.Leaf, now) || p.Hash != e.key.hash {
+		if spare == nil || spare.Status == staple.Unknown || !usable(spare.Staple, c.Leaf, now) {
 			return nil
 		}
 		p = spare

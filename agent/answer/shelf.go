@@ -148,8 +148,11 @@ func readLimited(path string) ([]byte, error) {
 	return der, err
 }
 
-// usable reports whether a staple may still be given out: until it would be
-// withdrawn from a server, since whoever asks keeps it for a while.
-func usable(s *staple.Staple, now time.Time) bool {
+// usable reports whether a staple of a leaf may still be given out: until it would
+// be withdrawn from a server, since whoever asks keeps it for a while.
+func usable(s *staple.Staple, leaf *chain.Leaf, now time.Time) bool {
+	if leaf.MustStaple {
+		return now.Before(schedule.LastMomentAt(s.ThisUpdate, s.Expires))
+	}
 	return now.Before(schedule.WithdrawAt(s.ThisUpdate, s.Expires))
 }

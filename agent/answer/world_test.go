@@ -106,9 +106,16 @@ func (w *world) issue() *lab.Issued {
 }
 
 // manage makes a certificate that the agent finds.
-func (w *world) manage(name string) *lab.Issued {
+func (w *world) manage(name string, change ...func(*lab.IssueOptions)) *lab.Issued {
 	w.Helper()
-	issued := w.issue()
+	o := lab.IssueOptions{Names: []string{"www.example.test"}}
+	for _, c := range change {
+		c(&o)
+	}
+	issued, err := w.pki.Intermediate.Issue(o)
+	if err != nil {
+		w.Fatal(err)
+	}
 	w.write(name, issued.ChainPEM())
 	return issued
 }
