@@ -138,7 +138,11 @@ func (a *Answerer) answer(ctx context.Context, q *request, remote string, now ti
 		case p != nil:
 			a.counters.hits.Add(1)
 			return p, 0
-		case !other || len(m.Responders) == 0:
+		case len(m.Responders) == 0, !now.Before(m.Chain.Leaf.NotAfter):
+			// Nobody is asked about it (RFC 9919 section 4.2), now or later.
+			a.counters.misses.Add(1)
+			return nil, unauthorized
+		case !other:
 			a.counters.misses.Add(1)
 			return nil, tryLater
 		}

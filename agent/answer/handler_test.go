@@ -144,6 +144,29 @@ func TestWhatIsNotManagedIsUnauthorized(t *testing.T) {
 	w.counts(answer.Counts{Foreign: 8})
 }
 
+// TestACertificateWithoutAnAnswerIsUnauthorized: "try later" is for what there may
+// be an answer about.
+func TestACertificateWithoutAnAnswerIsUnauthorized(t *testing.T) {
+	w := newWorld(t)
+	silent := w.manage("silent.pem", func(o *lab.IssueOptions) { o.Responders = []string{} })
+	expired := w.manage("expired.pem", func(o *lab.IssueOptions) { o.NotAfter = time.Now().Add(-time.Minute) })
+	early := w.manage("early.pem", func(o *lab.IssueOptions) { o.NotBefore = time.Now().Add(time.Hour) })
+	w.manage("good.pem")
+	w.pass()
+	for _, issuers := range []bool{false, true} {
+		w.serve(func(o *answer.Options) { o.ForIssuers = issuers })
+		asked := w.questions()
+		for _, hash := range []crypto.Hash{crypto.SHA1, crypto.SHA256} {
+			w.says(w.post(w.request(silent, hash)), ocsp.Unauthorized)
+			w.says(w.post(w.request(expired, hash)), ocsp.Unauthorized)
+			w.says(w.post(w.request(early, hash)), ocsp.TryLater)
+		}
+		if got := w.questions(); got != asked {
+			t.Errorf("the CA's responder was asked %d times", got-asked)
+		}
+	}
+}
+
 // TestAMustStapleCertificateIsAnsweredForUntilTheLastMoment: as long as its staple
 // stays on disk.
 func TestAMustStapleCertificateIsAnsweredForUntilTheLastMoment(t *testing.T) {
