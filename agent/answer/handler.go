@@ -61,10 +61,13 @@ func read(w http.ResponseWriter, r *http.Request) (*request, int) {
 }
 
 func readBody(w http.ResponseWriter, r *http.Request) (*request, int) {
+	if r.ContentLength > maxRequest {
+		return nil, http.StatusRequestEntityTooLarge // without a "100 Continue"
+	}
 	body := http.MaxBytesReader(w, r.Body, maxRequest)
 	var der []byte
 	var err error
-	if r.ContentLength > 0 && r.ContentLength <= maxRequest {
+	if r.ContentLength > 0 {
 		der = make([]byte, r.ContentLength)
 		_, err = io.ReadFull(body, der)
 	} else {

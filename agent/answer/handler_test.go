@@ -191,6 +191,25 @@ func TestAMustStapleCertificateIsAnsweredForUntilTheLastMoment(t *testing.T) {
 	}
 }
 
+// TestWhoWantsToSendTooMuchIsToldBeforeHeDoes: RFC 9110 section 10.1.1.
+func TestWhoWantsToSendTooMuchIsToldBeforeHeDoes(t *testing.T) {
+	w := newWorld(t)
+	w.serve()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(w.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\nExpect: 100-continue\r\n\r\n")
+	if err := conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(conn).ReadString('\n')
+	if want := "HTTP/1.1 413 Request Entity Too Large\r\n"; err != nil || line != want {
+		t.Errorf("got %q, %v, want %q", line, err, want)
+	}
+}
+
 func TestWhatIsNoRequestIsMalformed(t *testing.T) {
 	w := newWorld(t)
 	w.serve()
