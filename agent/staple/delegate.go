@@ -17,7 +17,7 @@ func newDelegate(der []byte, issuer *chain.Issuer, strict bool) (*signer, error)
 	if err != nil {
 		return nil, reject(NotAuthorized, "the responder's certificate cannot be read: %v", err)
 	}
-	name := cert.Subject.String()
+	name := subjectOf(cert)
 	if !bytes.Equal(cert.RawIssuer, issuer.Certificate.RawSubject) {
 		return nil, reject(NotAuthorized, "the responder's certificate %q was not issued by %q itself", name, issuer.Certificate.Subject)
 	}

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/sha1"
+	"crypto/x509"
 	"crypto/x509/pkix"
 	der "encoding/asn1"
 	"encoding/hex"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/restaple/restaple/watcher/chain"
 )
@@ -21,6 +24,17 @@ type signer struct {
 	notBefore time.Time // of a delegate; the issuer's own dates are the chain's business
 	notAfter  time.Time
 	warnings  []string
+}
+
+// subjectOf names a certificate for people. The name goes to terminals and comes
+// from whoever the issuer issues to, so nothing unprintable stays in it.
+func subjectOf(cert *x509.Certificate) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, cert.Subject.String())
 }
 
 // validAt says whether a delegate may sign at the time.

@@ -40,6 +40,14 @@ func TestAStapleSaysWhatTheResponseSaid(t *testing.T) {
 	}
 }
 
+func TestASignersNameIsPrintable(t *testing.T) {
+	w := newWorld(t)
+	odd := w.issue(lab.IssueOptions{CommonName: "d\x1b[2J\nissuer-é", OCSPSigning: true})
+	if got, want := w.accept(w.encode(w.delegated(odd)), staple.Options{}).Signer, "CN=d\ufffd[2J\ufffdissuer-é"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestAStapleExpiresWithWhateverEndsFirst(t *testing.T) {
 	for name, row := range map[string]struct {
 		change func(*world) lab.Response

@@ -41,7 +41,7 @@ func (v *Verifier) issuer(issuer *chain.Issuer) *signer {
 	if s := v.recall(key); s != nil {
 		return s
 	}
-	s := &signer{name: issuer.Certificate.Subject.String(), public: issuer.Certificate.PublicKey}
+	s := &signer{name: subjectOf(issuer.Certificate), public: issuer.Certificate.PublicKey}
 	v.remember(key, s)
 	return s
 }
