@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -360,6 +361,34 @@ FILE:16: issuers[0].certificate: open DIR/ca.pem: no such file or directory
 	for _, args := range [][]string{{"config", "check", file}, {"refresh", "--config", file, "--state-dir", dir}} {
 		if code, _, errs := command(t, args...); code != exitUsage || errs != want {
 			t.Errorf("%v: exit %d\n%swant\n%s", args, code, errs, want)
+		}
+	}
+}
+
+func TestShellsAreOfferedTheWordsThatCount(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "lab")
+	for _, args := range [][]string{{"lab", "init", dir}, {"lab", "issue", dir, "site.test"}} {
+		if code, _, errs := command(t, args...); code != exitOK {
+			t.Fatal(errs)
+		}
+	}
+	for _, row := range []struct {
+		args []string
+		want string // a line of it
+	}{
+		{[]string{"refresh", "--server", ""}, "haproxy"},
+		{[]string{"run", "--log-level", ""}, "warn"},
+		{[]string{"status", "-o", ""}, "json"},
+		{[]string{"verify", "--for", ""}, "chromium"},
+		{[]string{"check", "--key-type", ""}, "ecdsa"},
+		{[]string{"lab", "fault", dir, ""}, "delegate-without-usage"},
+		{[]string{"lab", "revoke", dir, ""}, "site.test"},
+		{[]string{"lab", "revoke", dir, "site.test", "--reason", ""}, "keyCompromise"},
+		{[]string{"lab", "serve", ""}, ":16"}, // directories only
+	} {
+		_, out, _ := command(t, append([]string{"__completeNoDesc"}, row.args...)...)
+		if !slices.Contains(strings.Split(out, "\n"), row.want) {
+			t.Errorf("%v: got\n%swant %s in it", row.args, out, row.want)
 		}
 	}
 }

@@ -49,6 +49,12 @@ let anything but a test trust its root.`,
 		newLabInitCommand(), newLabServeCommand(), newLabIssueCommand(), newLabListCommand(),
 		newLabRevokeCommand(), newLabForgetCommand(), newLabGoodCommand(), newLabRenewCommand(), newLabFaultCommand(),
 	)
+	offers := map[string]func(dir string) []string{
+		"issue": namesIn, "revoke": namesIn, "forget": namesIn, "good": namesIn, "fault": faultNames,
+	}
+	for _, c := range cmd.Commands() {
+		c.ValidArgsFunction = completeLab(offers[c.Name()])
+	}
 	return cmd
 }
 

@@ -48,6 +48,7 @@ should be, 2 the command line or the configuration is wrong.`,
 		newDocsCommand(),
 	)
 	sayUsage(root)
+	completeFlags(root)
 	return root
 }
 
