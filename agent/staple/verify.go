@@ -32,6 +32,9 @@ func (v *Verifier) Verify(der []byte, c *chain.Chain, now time.Time) (*Staple, e
 		return nil, err
 	}
 	if c.Issuer == nil {
+		if c.IssuerErr != nil {
+			return nil, reject(WrongIssuer, "the leaf %s: %v", c.Leaf.Name, c.IssuerErr)
+		}
 		return nil, reject(WrongIssuer, "no certificate at hand signed the leaf %s", c.Leaf.Name)
 	}
 	a, err := signatureAlgorithm(r.algorithm)

@@ -118,7 +118,7 @@ func chainOf(certPath, issuerPath string, now time.Time) (*chain.Chain, error) {
 			return nil, fmt.Errorf("%s: %w", certPath, err)
 		}
 		if c.Issuer == nil {
-			return nil, &hinted{fmt.Errorf("%s: no issuer found", certPath), "name it with --issuer FILE"}
+			return nil, &hinted{fmt.Errorf("%s: no issuer found: %w", certPath, c.IssuerErr), "name it with --issuer FILE"}
 		}
 		return c, nil
 	}
@@ -136,7 +136,9 @@ func chainOf(certPath, issuerPath string, now time.Time) (*chain.Chain, error) {
 		return nil, fmt.Errorf("%s: %w", certPath, err)
 	}
 	c := &chain.Chain{Leaf: l}
-	if signer != nil {
+	if signer == nil {
+		c.IssuerErr = chain.WhyNoIssuer(leaf, issuers)
+	} else {
 		if c.Issuer, err = chain.NewIssuer(signer); err != nil {
 			return nil, fmt.Errorf("%s: %w", issuerPath, err)
 		}

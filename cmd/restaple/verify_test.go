@@ -57,7 +57,8 @@ func TestVerifyTakesWhatItNeedsOutOfTheFiles(t *testing.T) {
 		{"a leaf that cannot be read", [][]byte{odd(site.Certificate), ca.CertPEM()}, [][]byte{w.pki.Root.CertPEM()}, ofCA, 2, "certificate 1"},
 		{"the leaf behind a CA that is not marked as one", [][]byte{unmarked.CertPEM(), old.CertPEM()}, [][]byte{unmarked.CertPEM()}, oldResponse, 0, "good"},
 		{"a CA's own response", [][]byte{ca.CertPEM()}, [][]byte{w.pki.Root.CertPEM()}, ofCA, 0, "good"},
-		{"an issuer that did not sign it", [][]byte{site.CertPEM()}, [][]byte{w.pki.Root.CertPEM()}, response, 1, "wrong-issuer"},
+		{"an issuer that did not sign it", [][]byte{site.CertPEM()}, [][]byte{w.pki.Root.CertPEM()}, response, 1,
+			`wrong-issuer: the leaf site.test: no certificate of "CN=restaple lab intermediate" among those given`},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			code, stdout, stderr := w.restaple("verify",

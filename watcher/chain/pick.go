@@ -26,7 +26,7 @@ func FromCertificates(certs []*x509.Certificate) (*Chain, error) {
 	c := &Chain{Leaf: leaf}
 	found := FindIssuer(cert, certs, time.Now())
 	if found == nil {
-		c.IssuerErr = fmt.Errorf("no certificate of %q among those given signed it", cert.Issuer)
+		c.IssuerErr = WhyNoIssuer(cert, certs)
 		return c, nil
 	}
 	if c.Issuer, err = NewIssuer(found); err != nil {
@@ -88,6 +88,34 @@ func FindIssuer(leaf *x509.Certificate, candidates []*x509.Certificate, now time
 		}
 	}
 	return best
+}
+
+// WhyNoIssuer says why FindIssuer finds none among the candidates.
+func WhyNoIssuer(leaf *x509.Certificate, candidates []*x509.Certificate) error {
+	namesake := false
+	for _, c := range candidates {
+		if !bytes.Equal(c.RawSubject, leaf.RawIssuer) {
+			continue
+		}
+		namesake = true
+		if err := uncheckable(c, leaf); err != nil {
+			return fmt.Errorf("nobody can tell whether the certificate of %q signed it: %w", leaf.Issuer, err)
+		}
+	}
+	if namesake {
+		return fmt.Errorf("the certificate of %q did not sign it: same name, other key", leaf.Issuer)
+	}
+	return fmt.Errorf("no certificate of %q among those given", leaf.Issuer)
+}
+
+// uncheckable says why a signature cannot even be looked at: crypto/x509 knows
+// no keys that are marked for RSASSA-PSS, no Ed448, and no MD5 any more.
+func uncheckable(issuer, cert *x509.Certificate) error {
+	err := issuer.CheckSignature(cert.SignatureAlgorithm, cert.RawTBSCertificate, cert.Signature)
+	if _, insecure := errors.AsType[x509.InsecureAlgorithmError](err); insecure || errors.Is(err, x509.ErrUnsupportedAlgorithm) {
+		return err
+	}
+	return nil
 }
 
 // signs does without CheckSignatureFrom, which refuses SHA-1 signatures and

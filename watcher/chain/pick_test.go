@@ -1,10 +1,15 @@
 package chain
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -64,6 +69,44 @@ func TestLeafAndIssuerAreFoundInAnyOrder(t *testing.T) {
 				t.Errorf("got issuer %+v, %v", c.Issuer, c.IssuerErr)
 			}
 		})
+	}
+}
+
+func TestAnIssuerThatCannotBeProvenIsNotCalledAnImpostor(t *testing.T) {
+	root := issueKey(t, nil, "root", ed25519Key(t), isCA)
+	leaf := issue(t, root, "leaf", nil).cert
+	// Ed448's identifier ends in 71, Ed25519's in 70.
+	ed448, err := x509.ParseCertificate(bytes.ReplaceAll(leaf.Raw, []byte("\x06\x03\x2b\x65\x70"), []byte("\x06\x03\x2b\x65\x71")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	impostor, stranger := issueKey(t, nil, "root", ed25519Key(t), isCA), issue(t, nil, "another", isCA)
+	for _, row := range []struct {
+		leaf      *x509.Certificate
+		candidate *authority
+		want      string
+	}{
+		{ed448, root, `nobody can tell whether the certificate of "CN=root" signed it: x509: cannot verify signature: algorithm unimplemented`},
+		{leaf, impostor, `the certificate of "CN=root" did not sign it: same name, other key`},
+		{leaf, stranger, `no certificate of "CN=root" among those given`},
+	} {
+		if got := WhyNoIssuer(row.leaf, []*x509.Certificate{row.candidate.cert}).Error(); got != row.want {
+			t.Errorf("got %s, want %s", got, row.want)
+		}
+	}
+	dir := t.TempDir()
+	path := filepath.Join(dir, "leaf.pem")
+	for name, cert := range map[string]*x509.Certificate{"leaf.pem": ed448, "chain.pem": root.cert} {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw}), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := NewLoader(LoaderOptions{}).Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `nobody can tell whether the certificate of "CN=root" in chain.pem signed it: x509: `; c.Issuer != nil || !strings.HasPrefix(c.IssuerErr.Error(), want) {
+		t.Errorf("got %v, want %s", c.IssuerErr, want)
 	}
 }
 

@@ -2,6 +2,7 @@ package chain
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ type search struct {
 	file     string   // where it was found first; "": in no file of the chain's own
 	places   []string // looked at in vain
 	namesake []string // where a CA of that name is whose key did not sign
+	doubt    error    // why nobody can tell whether one of them did
 	trouble  error
 }
 
@@ -58,6 +60,9 @@ func (s *search) in(place string, sketches []*sketch) bool {
 	s.places = append(s.places, place)
 	if best == nil && len(certs) > 0 {
 		s.namesake = append(s.namesake, place)
+		for _, cert := range certs {
+			s.doubt = cmp.Or(s.doubt, uncheckable(cert, s.leaf))
+		}
 	}
 	return s.found != nil && validAt(s.found.Certificate, s.now)
 }
@@ -70,7 +75,10 @@ func (s *search) note(place string, err error) {
 
 func (s *search) failure() error {
 	var err error
-	if len(s.namesake) > 0 {
+	if s.doubt != nil {
+		err = fmt.Errorf("nobody can tell whether the certificate of %q in %s signed it: %w",
+			s.leaf.Issuer, strings.Join(s.namesake, ", "), s.doubt)
+	} else if len(s.namesake) > 0 {
 		err = fmt.Errorf("the certificate of %q in %s did not sign it: same name, other key",
 			s.leaf.Issuer, strings.Join(s.namesake, ", "))
 	} else {
