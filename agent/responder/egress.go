@@ -148,7 +148,7 @@ func (r *route) transport(u *url.URL, trusted bool, g *Guard) (*http.Transport, 
 	case proxy == nil:
 		return r.guarded, nil
 	}
-	if a, err := netip.ParseAddr(u.Hostname()); err == nil && !trusted {
+	if a, ok := addressIn(u.Hostname()); ok && !trusted {
 		if err := g.Check(a); err != nil {
 			return nil, err
 		}

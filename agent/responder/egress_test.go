@@ -96,8 +96,9 @@ func TestProxyForHTTP(t *testing.T) {
 	askError(t, newClient(t, Options{Guard: g, Proxy: fixed(t, withPassword, "")}), q, KindHTTP)
 
 	// What stands in the URL the guard sees even so.
-	q.URL = "http://169.254.169.254/"
-	askError(t, newClient(t, Options{Guard: g, Proxy: fixed(t, withPassword, "")}), q, KindRefused)
+	for _, q.URL = range []string{"http://169.254.169.254/", "http://0xa9fea9fe/", "http://localhost./"} {
+		askError(t, newClient(t, Options{Guard: g, Proxy: fixed(t, withPassword, "")}), q, KindRefused)
+	}
 }
 
 func TestProxyOfAnEgressGoesBeforeTheClients(t *testing.T) {

@@ -1,9 +1,11 @@
 package responder
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -131,6 +133,39 @@ func (g *Guard) Check(a netip.Addr) error {
 		}
 	}
 	return nil
+}
+
+// addressIn returns the address that stands in a URL's host. Whoever resolves it
+// may well take "0x7f.1" and "2130706433" for one, as inet_aton does, and
+// "localhost" for another.
+func addressIn(host string) (netip.Addr, bool) {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") { // RFC 6761 section 6.3
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1}), true
+	}
+	if a, err := netip.ParseAddr(host); err == nil {
+		return a, true
+	}
+	parts := strings.Split(host, ".")
+	if len(parts) > 4 {
+		return netip.Addr{}, false
+	}
+	var v4 [4]byte
+	for i, part := range parts {
+		if strings.Trim(part, "0123456789abcdefx") != "" || strings.HasPrefix(part, "0b") {
+			return netip.Addr{}, false // ParseUint knows more ways to write a number
+		}
+		bits := 8
+		if i == len(parts)-1 {
+			bits = 32 - 8*i // the last one fills what is left
+		}
+		n, err := strconv.ParseUint(part, 0, bits)
+		if err != nil {
+			return netip.Addr{}, false
+		}
+		binary.BigEndian.PutUint32(v4[:], binary.BigEndian.Uint32(v4[:])|uint32(n)<<(32-8*i-bits))
+	}
+	return netip.AddrFrom4(v4), true
 }
 
 func contains(a netip.Addr) func(netip.Prefix) bool {

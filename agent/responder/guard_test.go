@@ -196,6 +196,27 @@ func TestGuardHoldsForEachWayToAnAddress(t *testing.T) {
 	}
 }
 
+// A proxy resolves what stands in the URL, by whatever rules it has.
+func TestAddressInAHost(t *testing.T) {
+	for host, want := range map[string]string{
+		"127.0.0.1": "127.0.0.1", "127.0.0.1.": "127.0.0.1", "::1": "::1", "fe80::1%lo": "fe80::1%lo",
+		"localhost": "127.0.0.1", "LOCALHOST.": "127.0.0.1", "a.localhost": "127.0.0.1",
+		"2130706433": "127.0.0.1", "0x7f000001": "127.0.0.1", "0x7F.1": "127.0.0.1", "0177.0.0.1": "127.0.0.1",
+		"127.1": "127.0.0.1", "169.254.43518": "169.254.169.254", "0": "0.0.0.0", "4294967295": "255.255.255.255",
+
+		"ocsp.example": "", "localhost.example": "", "4294967296": "", "256.1.1.1": "", "1.2.3.4.5": "", "1..2": "",
+		"0x": "", "08.1": "", "-1": "", "1_0": "", "0b1": "", "face.beef": "", "": "", ".": "",
+	} {
+		got := ""
+		if a, ok := addressIn(host); ok {
+			got = a.String()
+		}
+		if got != want {
+			t.Errorf("%q: got %q, want %q", host, got, want)
+		}
+	}
+}
+
 func TestConfiguredURLIsTrustedForItsOwnHostOnly(t *testing.T) {
 	url := serve(t, bodyHandler([]byte{0x30, 3, 10, 1, 3}))
 	w := newGuarded(t)
