@@ -48,7 +48,7 @@ func TestRequestHeaders(t *testing.T) {
 	}{
 		{name: "GET", want: map[string]string{
 			"User-Agent": "restaple/1.2.3", "Accept": "application/ocsp-response",
-			"Accept-Encoding": "", "Content-Type": "", "Cache-Control": "", "Pragma": "", "If-None-Match": "",
+			"Accept-Encoding": "identity", "Content-Type": "", "Cache-Control": "", "Pragma": "", "If-None-Match": "",
 		}},
 		{name: "POST", q: Query{URL: w.url + "?a=b"}, want: map[string]string{
 			"User-Agent": "restaple/1.2.3", "Accept": "application/ocsp-response",
@@ -117,6 +117,14 @@ func TestOtherMethod(t *testing.T) {
 			return r.Method == method
 		}
 	}
+	cut := func(method string) func(http.ResponseWriter, *http.Request) bool {
+		return func(_ http.ResponseWriter, r *http.Request) bool {
+			if r.Method == method {
+				panic(http.ErrAbortHandler)
+			}
+			return false
+		}
+	}
 	long := "/" + strings.Repeat("x", 255)
 	for _, row := range []struct {
 		name    string
@@ -144,7 +152,8 @@ func TestOtherMethod(t *testing.T) {
 		{name: "garbage", fault: "garbage", want: []string{get, post}},
 		{name: "nothing", fault: "empty", want: []string{get, post}},
 		{name: "too much", fault: "huge", want: []string{get, post}, kind: KindTooLarge},
-		{name: "a reset", fault: "reset", want: []string{get}, kind: KindInterrupted},
+		{name: "a reset", fault: "reset", want: []string{get, post}, kind: KindInterrupted},
+		{name: "a reset for GET", instead: cut(get), want: []string{get, post}},
 		{name: "a redirect loop", fault: "redirect-loop", want: []string{get, get, get, get, get}, kind: KindRedirect},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -232,11 +241,45 @@ func TestBothFailuresAreTold(t *testing.T) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	})
 	e := askError(t, newClient(t, Options{}), Query{URL: url, Chain: testChain(t)}, KindHTTP)
-	if want := url + ": GET: 404 Not Found; POST: 503 Service Unavailable"; e.Error() != want {
+	if want := url + ": GET: 404 Not Found; POST: 503 Service Unavailable, wants to be left alone for 7s"; e.Error() != want {
 		t.Errorf("got %q, want %q", e, want)
 	}
 	if e.Status != 503 || e.RetryAfter != 7*time.Second || e.Verdict() != LaneOverloaded {
 		t.Errorf("got status %d, retry after %v, verdict %v", e.Status, e.RetryAfter, e.Verdict())
+	}
+}
+
+// What cuts one method off has an answer for the other: it is not down.
+func TestAnswerToTheOtherMethodCountsMoreThanSilence(t *testing.T) {
+	url := serveFunc(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			panic(http.ErrAbortHandler)
+		}
+		w.WriteHeader(http.StatusNotFound)
+	})
+	e := askError(t, newClient(t, Options{}), Query{URL: url, Chain: testChain(t)}, KindHTTP)
+	if e.Status != 404 || e.Verdict() != LaneGood || !strings.Contains(e.Error(), "GET: the connection was closed") {
+		t.Errorf("got %v, verdict %v", e, e.Verdict())
+	}
+}
+
+func TestCodingThatWasNotAskedForIsAWarning(t *testing.T) {
+	url := serveFunc(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/ocsp-response")
+		w.Header().Set("Content-Encoding", "gzip")
+		_, _ = w.Write([]byte{0x1f, 0x8b, 8})
+	})
+	a := ask(t, newClient(t, Options{}), Query{URL: url, Chain: testChain(t)})
+	if len(a.Warnings) != 2 || !strings.Contains(strings.Join(a.Warnings, ""), `"gzip"`) {
+		t.Errorf("warnings: got %q, want the coding", a.Warnings)
+	}
+}
+
+func TestClosedConnectionIsSaidInWords(t *testing.T) {
+	url := serveFunc(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	e := askError(t, newClient(t, Options{}), Query{URL: url, Chain: testChain(t)}, KindInterrupted)
+	if !strings.Contains(e.Error(), "closed without an answer") || strings.Contains(e.Error(), "EOF") {
+		t.Errorf("got %q", e)
 	}
 }
 

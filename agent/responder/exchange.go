@@ -105,6 +105,8 @@ func newRequest(ctx context.Context, x *exchange, u *url.URL, e *Egress) *http.R
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: x.header.Clone(),
 	}
+	// Without it any coding would do (RFC 9110 section 12.5.3).
+	req.Header.Set("Accept-Encoding", "identity")
 	if x.body != nil {
 		req.Body = io.NopCloser(bytes.NewReader(x.body))
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(x.body)), nil }
@@ -170,6 +172,9 @@ func drain(body io.Reader) { _, _ = io.CopyN(io.Discard, body, 16<<10) }
 
 // explain turns what went wrong on the way to hop into an *Error.
 func (c *Client) explain(caller, limited context.Context, x *exchange, hop *url.URL, err error) *Error {
+	if errors.Is(err, io.EOF) && kindOf(err) == KindInterrupted {
+		err = errClosed
+	}
 	e := &Error{URL: x.name, Err: err}
 	if hop != x.url {
 		e.Err = fmt.Errorf("redirected to %s: %w", redact(hop), err)
@@ -201,13 +206,19 @@ func (c *Client) explain(caller, limited context.Context, x *exchange, hop *url.
 	return e
 }
 
+var errClosed = errors.New("the connection was closed without an answer")
+
 type statusError struct {
 	code  int
 	retry time.Duration
 }
 
 func (e *statusError) Error() string {
-	return strings.TrimSpace(fmt.Sprintf("%d %s", e.code, http.StatusText(e.code)))
+	text := strings.TrimSpace(fmt.Sprintf("%d %s", e.code, http.StatusText(e.code)))
+	if e.retry > 0 {
+		text += fmt.Sprintf(", wants to be left alone for %s", e.retry)
+	}
+	return text
 }
 
 type redirectError struct{ err error }

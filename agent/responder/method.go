@@ -54,7 +54,7 @@ func better(first, second *try) (*Answer, *Error) {
 		return a, nil
 	}
 	both := *first.err
-	if second.err.Verdict() != LaneGood {
+	if second.err.Verdict() != LaneGood || first.err.Verdict() == LaneSilent {
 		both = *second.err
 	}
 	both.RetryAfter = max(first.err.RetryAfter, second.err.RetryAfter)
@@ -84,6 +84,8 @@ func (t *try) understood() bool {
 			return t.err.Status == http.StatusTooManyRequests || t.err.RetryAfter > 0
 		case KindTooLarge:
 			return false // a web page, if anything
+		case KindInterrupted:
+			return false // it, or something on the way, may end what it does not like
 		}
 		return true
 	}
@@ -162,22 +164,26 @@ func (r *reply) answer(method string, had Validators) *Answer {
 	}
 	a.Skew, a.Date = skew(r.header, r.at)
 	if !a.NotModified {
-		if w := contentTypeWarning(r.header); w != "" {
-			a.Warnings = append(a.Warnings, w)
-		}
+		a.Warnings = headerWarnings(r.header)
 	}
 	return a
 }
 
-// contentTypeWarning is "" for the type that RFC 6960 appendix A.2 demands. With
-// another one the bytes decide.
-func contentTypeWarning(h http.Header) string {
+// headerWarnings says what is not as RFC 6960 appendix A.2 demands. The bytes
+// decide all the same.
+func headerWarnings(h http.Header) (odd []string) {
 	value := h.Get("Content-Type")
 	kind, _, err := mime.ParseMediaType(value)
-	if err == nil && kind == "application/ocsp-response" {
-		return ""
+	switch {
+	case value == "":
+		odd = append(odd, "no Content-Type")
+	case err != nil || kind != "application/ocsp-response":
+		odd = append(odd, fmt.Sprintf("Content-Type %.80q", value))
 	}
-	return fmt.Sprintf("Content-Type %.80q", value)
+	if coding := h.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		odd = append(odd, fmt.Sprintf("Content-Encoding %.80q, which was not asked for", coding))
+	}
+	return odd
 }
 
 // memory keeps for each responder that it understands only the method that
