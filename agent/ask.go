@@ -98,7 +98,8 @@ func (a *Agent) ask(s *subject, now time.Time) {
 		anyway: s.claimed(now) >= claimPatience,
 	}
 	worst, need := worstDisk(s, now)
-	if !need && !s.force {
+	// A cache that is wrong about what has changed must not cost the staple.
+	if urgent := worst.kind == valid && !now.Before(schedule.UrgentAt(worst.this, worst.ends)); !need && !s.force && !urgent {
 		q.held = responder.Validators{ETag: s.etag, LastModified: s.modified}
 	}
 	sha256Too := true
