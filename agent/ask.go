@@ -217,6 +217,11 @@ func (q *question) once(ctx context.Context, client asker, query responder.Query
 	}
 	r.dated, r.skew = !got.Date.IsZero(), got.Skew
 	r.fresh, r.odd = got.FreshUntil, got.Warnings
+	if e, ok := errors.AsType[*staple.Error](r.err); ok && e.Reason == staple.Malformed && len(r.odd) > 0 {
+		// That tells best what it is instead.
+		r.err = &staple.Error{Reason: e.Reason, Detail: e.Detail + "; " + strings.Join(r.odd, "; ")}
+		r.odd = nil
+	}
 }
 
 // reason is "good", or why there is no staple, in the words of package staple

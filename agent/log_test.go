@@ -5,7 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+<<<<<<< HEAD
 	"math/big"
+=======
+	"strings"
+>>>>>>> 6e96bcc (Say what came instead of a response with the failure)
 	"testing"
 	"time"
 
@@ -13,6 +17,7 @@ import (
 
 	"github.com/restaple/restaple/agent/lab"
 	"github.com/restaple/restaple/agent/responder"
+	"github.com/restaple/restaple/agent/staple"
 )
 
 const (
@@ -236,6 +241,23 @@ func TestClockThatDiffersIsSaidOnce(t *testing.T) {
 		}
 		if agrees := b.log.from(slog.LevelInfo, "clock agrees with the responder's again"); len(agrees) != 1 {
 			t.Errorf("%v, want one line", agrees)
+		}
+	})
+}
+
+// TestWhatAWebPageIsIsSaidWithIt: that an answer is odd and taken all the same is
+// for one that is taken.
+func TestWhatAWebPageIsIsSaidWithIt(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		b.issue("site.pem", a0)
+		b.behave("a.example", func(context.Context, responder.Query) (*responder.Answer, error) {
+			return &responder.Answer{DER: []byte("<html>"), Warnings: []string{`Content-Type "text/html"`}}, nil
+		})
+		b.run(nil)
+		b.pass(time.Second)
+		got := b.log.from(slog.LevelWarn, "")
+		if len(got) != 1 || got[0].reason != string(staple.Malformed) || !strings.Contains(got[0].err, "text/html") {
+			t.Errorf("said: %v, want one line with the type", got)
 		}
 	})
 }

@@ -133,7 +133,7 @@ func TestPasswordOfAURLIsSaidNowhere(t *testing.T) {
 				s.responder.ServeHTTP(w, r)
 			})
 		}, want: "clock differs"},
-		{name: "a redirect", how: func(*scene) http.Handler { return http.RedirectHandler("/", 302) }, want: "redirects"},
+		{name: "a redirect", how: func(*scene) http.Handler { return http.RedirectHandler("/", http.StatusFound) }, want: "redirects"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			s := newScene(t)
