@@ -5,11 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-<<<<<<< HEAD
 	"math/big"
-=======
 	"strings"
->>>>>>> 6e96bcc (Say what came instead of a response with the failure)
 	"testing"
 	"time"
 
