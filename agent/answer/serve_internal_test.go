@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -87,6 +88,57 @@ func TestAClientHasLittleTime(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestClientsLeaveDescriptorsForEverythingElse: staples are written and responders
+// asked by the same process.
+func TestClientsLeaveDescriptorsForEverythingElse(t *testing.T) {
+	var was syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &was); err != nil {
+		t.Fatal(err)
+	}
+	few := was
+	few.Cur = 400
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &few); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &was); err != nil {
+			t.Error(err)
+		}
+	})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- Serve(ctx, l, &Answerer{}, slog.New(slog.DiscardHandler)) }()
+	const most = 400 / 4 / 2 // half of the quarter that all clients may have
+	var conns []net.Conn
+	for i := range most + 1 {
+		conn, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		conns = append(conns, conn)
+		if i < most {
+			continue
+		}
+		if err := conn.SetReadDeadline(time.Now().Add(headerTime / 2)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("connection %d of a client is open: %v", i+1, err)
+		}
+	}
+	for _, conn := range conns {
+		conn.Close()
+	}
+	cancel()
+	if err := <-served; err != nil {
+		t.Errorf("Serve: %v", err)
 	}
 }
 
