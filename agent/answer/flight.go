@@ -37,9 +37,9 @@ func (k *keeper) fly(e *entry, admitted bool, remote string, now time.Time) (*fl
 	switch {
 	case e.flight != nil:
 		return e.flight, nil, 0
-	case now.Before(e.pause) && e.spare != nil && usable(e.spare.Staple, e.chain.Leaf, now):
+	case e.paused(now) && e.spare != nil && usable(e.spare.Staple, e.chain.Leaf, now):
 		return nil, e.spare, 0
-	case now.Before(e.pause):
+	case e.paused(now):
 		return nil, nil, e.status
 	case k.ended():
 		return nil, nil, ended
@@ -48,6 +48,13 @@ func (k *keeper) fly(e *entry, admitted bool, remote string, now time.Time) (*fl
 		return nil, nil, tryLater
 	}
 	return k.launch(e), nil, 0
+}
+
+// paused reports whether nobody is asked about e yet. A pause that is longer than
+// any can be was begun before the clock was set back.
+func (e *entry) paused(now time.Time) bool {
+	left := e.pause.Sub(now)
+	return left > 0 && left <= negativeTime
 }
 
 // launch asks about e. The caller has the lock.
