@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -57,6 +58,7 @@ func (a *Answerer) record(ctx context.Context) {
 	tick := time.NewTicker(recordPause)
 	defer tick.Stop()
 	var last Counts
+	unwritten := false
 	for done := false; !done; {
 		select {
 		case <-ctx.Done():
@@ -68,10 +70,15 @@ func (a *Answerer) record(ctx context.Context) {
 			continue
 		}
 		if err := now.write(a.o.StateDir); err != nil {
-			a.o.Log.Warn("counts not written", "err", err)
+			level := slog.LevelWarn
+			if unwritten {
+				level = slog.LevelDebug
+			}
+			unwritten = true
+			a.o.Log.Log(ctx, level, "counts not written", "err", err)
 			continue
 		}
-		last = now
+		last, unwritten = now, false
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -38,21 +39,22 @@ const (
 // keeper asks responders on behalf of clients and keeps what they say, in files
 // that are verified when they are read. It is safe for concurrent use.
 type keeper struct {
-	dir       string // state directory; "": in memory only
-	client    *responder.Client
-	asking    func(host string) agent.Asking
-	shelf     *shelf
-	verifiers map[bool]*staple.Verifier
-	lanes     *responder.Lanes
-	counters  *counters
-	log       *slog.Logger
-	clients   *limits
-	all       *rate.Limiter
-	limit     int // of entries
-	keepLimit int // of those of which there is a response
-	wake      chan struct{}
-	done      chan struct{} // closed when run has ended
-	files     sync.RWMutex  // locked while one is removed, read-locked while one is written
+	dir        string // state directory; "": in memory only
+	client     *responder.Client
+	asking     func(host string) agent.Asking
+	shelf      *shelf
+	verifiers  map[bool]*staple.Verifier
+	lanes      *responder.Lanes
+	counters   *counters
+	log        *slog.Logger
+	clients    *limits
+	all        *rate.Limiter
+	limit      int // of entries
+	keepLimit  int // of those of which there is a response
+	wake       chan struct{}
+	done       chan struct{} // closed when run has ended
+	unwritable atomic.Bool   // the last file could not be written
+	files      sync.RWMutex  // locked while one is removed, read-locked while one is written
 
 	mu      sync.Mutex
 	entries map[keptKey]*entry

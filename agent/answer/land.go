@@ -93,9 +93,14 @@ func (k *keeper) store(e *entry, p *page) (*page, bool) {
 		_, err = writer.Replace(e.path, p.der, writer.Options{Mode: 0o644, UID: -1, GID: -1})
 	}
 	if err != nil {
-		k.log.Error("answer not kept", "serial", e.chain.Leaf.SerialHex(), "err", err)
+		level := slog.LevelError
+		if k.unwritable.Swap(true) {
+			level = slog.LevelDebug // it has been said
+		}
+		k.log.Log(context.Background(), level, "answer not kept", "serial", e.chain.Leaf.SerialHex(), "err", err)
 		return p, false
 	}
+	k.unwritable.Store(false)
 	return p, true
 }
 

@@ -1,9 +1,12 @@
 package answer
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -207,6 +210,55 @@ func TestWhatIsPassedOnDoesNotPileUp(t *testing.T) {
 				k.flights, k.counters.passed.Load(), k.counters.limited.Load(), maxFlights, maxFlights, waves*clients)
 		}
 	})
+}
+
+// TestADiskThatTakesNothingIsSaidOnce, and again when it has taken something in
+// between.
+func TestADiskThatTakesNothingIsSaidOnce(t *testing.T) {
+	k, s := newTestKeeper(t)
+	var said bytes.Buffer
+	k.log = slog.New(slog.NewTextHandler(&said, nil))
+	n := 0
+	want := func(w int) {
+		t.Helper()
+		n++
+		k.wants(s.wanted(fmt.Sprint("\x01", n)), wall(), response(time.Hour, day))
+		if got := strings.Count(said.String(), "answer not kept"); got != w {
+			t.Errorf("answer %d: said %d times, want %d\n%s", n, got, w, said.String())
+		}
+	}
+	block := filepath.Join(k.dir, answersDir)
+	if err := os.WriteFile(block, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	want(1)
+	want(1)
+	if err := os.Remove(block); err != nil {
+		t.Fatal(err)
+	}
+	want(1)
+	if err := os.RemoveAll(block); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(block, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	want(2)
+}
+
+// TestAClockThatIsSetBackLengthensNoPause: what a CA did not know is asked for
+// again after a minute, however far the clock was ahead when it said so.
+func TestAClockThatIsSetBackLengthensNoPause(t *testing.T) {
+	k, s := newTestKeeper(t)
+	ahead := wall().Add(day)
+	e, _ := k.entry(s.wanted("\x01"), ahead)
+	e.pause, e.status = ahead.Add(negativeTime), unauthorized
+	if f, _, got := k.fly(e, true, "192.0.2.1:1", ahead); f != nil || got != unauthorized {
+		t.Errorf("within the pause: got %v, status %d, want no request", f, got)
+	}
+	if f, _, got := k.fly(e, true, "192.0.2.1:1", ahead.Add(-day)); f == nil {
+		t.Errorf("a day back: got status %d, want a request", got)
+	}
 }
 
 func TestNobodyGetsMoreEntriesThanRequests(t *testing.T) {
