@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -135,7 +136,7 @@ func TestNewCertificateThatStaysUnknownIsSaid(t *testing.T) {
 	}
 }
 
-// Responders made with x/crypto/ocsp, Vault's and OpenBao's among them, cut
+// Responders made with x/crypto/ocsp, such as Vault's and OpenBao's, cut
 // producedAt to the minute, which may be before a leaf of this minute began.
 func TestAnAnswerMadeBeforeTheNewCertificateBeganIsQuiet(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bubble) {
@@ -146,6 +147,8 @@ func TestAnAnswerMadeBeforeTheNewCertificateBeganIsQuiet(t *testing.T) {
 				SerialNumber: new(big.Int).SetBytes([]byte(q.Chain.Leaf.Serial)),
 				ThisUpdate:   now,
 				NextUpdate:   now.Add(12 * time.Hour),
+				// Not nil, so there is an empty list in the response.
+				ExtraExtensions: []pkix.Extension{},
 			}, b.pki.Intermediate.Key)
 			return &responder.Answer{DER: der, Date: now}, err
 		})

@@ -116,7 +116,9 @@ type extension struct {
 
 // readExtensions reads an optional Extensions with an explicit tag. Two of
 // the same kind are refused: RFC 5280 section 4.2 forbids them, and readers
-// differ in which they take.
+// differ in which they take. There should be no empty list (section 4.1), but
+// the responders of Vault and OpenBao write one into each SingleResponse, and
+// OpenSSL, GnuTLS and Firefox read it; all is then empty and not nil.
 func readExtensions(s *cryptobyte.String, tag asn1.Tag, all *[]extension) bool {
 	var wrapped, list cryptobyte.String
 	var present bool
@@ -126,9 +128,10 @@ func readExtensions(s *cryptobyte.String, tag asn1.Tag, all *[]extension) bool {
 	if !present {
 		return true
 	}
-	if !wrapped.ReadASN1(&list, asn1.SEQUENCE) || !wrapped.Empty() || list.Empty() {
+	if !wrapped.ReadASN1(&list, asn1.SEQUENCE) || !wrapped.Empty() {
 		return false
 	}
+	*all = []extension{}
 	for !list.Empty() {
 		var e extension
 		if !readExtension(&list, &e) {

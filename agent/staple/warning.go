@@ -25,6 +25,9 @@ func (r *response) warnings(a algorithm, ours []single, single *single, signer *
 	if r.unreadable > 0 {
 		warn("%d of the certificates in it cannot be read: OpenSSL and GnuTLS refuse the whole response", r.unreadable)
 	}
+	if r.hasEmptyExtensions() {
+		warn("an empty list of extensions, for which Chromium ignores it")
+	}
 	if len(ours) > 1 {
 		warn("%d SingleResponses are about this certificate", len(ours))
 	}
@@ -42,4 +45,11 @@ func (r *response) warnings(a algorithm, ours []single, single *single, signer *
 		warn("nextUpdate %s is after the certificate's notAfter %s", stamp(single.nextUpdate), stamp(leaf.NotAfter))
 	}
 	return all
+}
+
+// hasEmptyExtensions reports whether a list of extensions is there without any
+// in it.
+func (r *response) hasEmptyExtensions() bool {
+	empty := func(e []extension) bool { return e != nil && len(e) == 0 }
+	return empty(r.extensions) || slices.ContainsFunc(r.singles, func(s single) bool { return empty(s.extensions) })
 }
