@@ -18,6 +18,7 @@ import (
 func TestAnEmptyFileMeansTheDefaults(t *testing.T) {
 	for _, text := range []string{"", "# only a comment\n", "---\n", "certificates:\nhooks:\nlog:\nresponders: []\n"} {
 		c := parsed(t, text)
+		c.file, c.lines = "", nil
 		if want := Default(); !reflect.DeepEqual(c, want) {
 			t.Errorf("%q: got %+v, want %+v", text, c, want)
 		}
