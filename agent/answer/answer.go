@@ -11,6 +11,7 @@ import (
 
 	"github.com/restaple/restaple/agent"
 	"github.com/restaple/restaple/agent/responder"
+	"github.com/restaple/restaple/agent/schedule"
 	"github.com/restaple/restaple/agent/staple"
 )
 
@@ -40,6 +41,8 @@ type Options struct {
 	Client *responder.Client
 	Lanes  *responder.Lanes
 	Asking func(host string) agent.Asking // may be nil
+
+	Schedule *schedule.Cron // when ordinary refreshes of what is kept may happen; nil: at any time
 
 	StateDir string // for what is kept; "": it is kept in memory, as far as there is room
 

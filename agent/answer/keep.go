@@ -45,6 +45,7 @@ type keeper struct {
 	shelf      *shelf
 	verifiers  map[bool]*staple.Verifier
 	lanes      *responder.Lanes
+	gate       *schedule.Cron
 	counters   *counters
 	log        *slog.Logger
 	clients    *limits
@@ -97,7 +98,7 @@ type entry struct {
 func newKeeper(o *Options, shelf *shelf, verifiers map[bool]*staple.Verifier, c *counters) *keeper {
 	return &keeper{
 		dir: o.StateDir, client: o.Client, asking: o.Asking, shelf: shelf, verifiers: verifiers,
-		lanes: o.Lanes, counters: c, log: o.Log,
+		lanes: o.Lanes, gate: o.Schedule, counters: c, log: o.Log,
 		clients: newLimits(clientRate, clientBurst), all: rate.NewLimiter(allRate, allBurst), limit: maxEntries, keepLimit: maxKept,
 		wake: make(chan struct{}, 1), done: make(chan struct{}), entries: make(map[keptKey]*entry),
 	}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/restaple/restaple/agent/responder"
+	"github.com/restaple/restaple/agent/schedule"
 	"github.com/restaple/restaple/agent/staple"
 	"github.com/restaple/restaple/watcher/chain"
 )
@@ -56,8 +57,39 @@ func TestWhatIsKeptIsRefreshedDailyAndThenHourly(t *testing.T) {
 			for seed := range byte(20) {
 				e := &entry{this: noon, ends: ends, hasNext: !test.noNext, fetched: noon.Add(test.fetched), attempts: test.attempts}
 				e.seed[0] = seed
-				got := e.refreshAt().Sub(noon)
+				got := e.refreshAt(nil).Sub(noon)
 				if got < test.soonest || got > test.noLater || got <= test.fetched {
+					t.Errorf("got %v, want it between %v and %v", got, test.soonest, test.noLater)
+				}
+			}
+		})
+	}
+}
+
+// TestWhatIsKeptFollowsTheSchedule: up to the middle of its life. It is urgent
+// after three quarters, and what is past its middle is asked for hourly.
+func TestWhatIsKeptFollowsTheSchedule(t *testing.T) {
+	const week = 7 * day
+	for _, test := range []struct {
+		name, cron       string
+		fetched          time.Duration // after thisUpdate, which is at noon
+		soonest, noLater time.Duration // likewise
+	}{
+		{"at two each night", "TZ=UTC 0 2 * * *", 0, day + 14*time.Hour, day + 15*time.Hour},
+		{"at two, on the third day", "TZ=UTC 0 2 * * *", 2*day + 14*time.Hour, 3*day + 14*time.Hour, 3*day + 15*time.Hour},
+		{"at two, past its middle", "TZ=UTC 0 2 * * *", 90 * time.Hour, 90 * time.Hour, 91 * time.Hour},
+		{"once a year", "TZ=UTC 0 2 1 1 *", 0, week * 3 / 4, week * 3 / 4},
+		{"each minute", "* * * * *", 0, day, day + time.Minute},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			gate, err := schedule.ParseCron(test.cron)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for seed := range byte(20) {
+				e := &entry{this: noon, ends: noon.Add(week), hasNext: true, fetched: noon.Add(test.fetched)}
+				e.seed[0] = seed
+				if got := e.refreshAt(gate).Sub(noon); got < test.soonest || got > test.noLater || got <= test.fetched {
 					t.Errorf("got %v, want it between %v and %v", got, test.soonest, test.noLater)
 				}
 			}
@@ -69,9 +101,9 @@ func TestWhoeverKeepsAResponseAsksAtTheSameTime(t *testing.T) {
 	e := &entry{this: noon, ends: noon.Add(7 * day), hasNext: true}
 	for fetched := time.Duration(0); fetched < 6*day; fetched += 53 * time.Minute {
 		e.fetched = noon.Add(fetched)
-		at := e.refreshAt()
+		at := e.refreshAt(nil)
 		e.fetched = noon.Add(fetched + 7*time.Second) // the other one was slower
-		if other := e.refreshAt(); !other.Equal(at) && !at.Before(e.fetched) {
+		if other := e.refreshAt(nil); !other.Equal(at) && !at.Before(e.fetched) {
 			t.Errorf("fetched %v after thisUpdate: one asks at %v, the other at %v", fetched, at, other)
 		}
 	}

@@ -93,7 +93,7 @@ func (e *entry) patience() time.Duration {
 func (k *keeper) schedule(e *entry) {
 	e.At = e.asked.Add(forgetTime)
 	if !e.this.IsZero() {
-		e.At = e.refreshAt()
+		e.At = e.refreshAt(k.gate)
 	}
 	k.due.Set(e)
 	k.wakeUp()
@@ -116,8 +116,9 @@ func (k *keeper) wakeUp() {
 // refreshAt is when a responder is asked again: daily up to the middle of the
 // response's life and hourly after it, or more often if that life is short. It
 // is a function of the response, so that all who keep it ask at the same times
-// and get the same.
-func (e *entry) refreshAt() time.Time {
+// and get the same. Up to the middle the gate, which may be nil, says when it may
+// be, as it does for certificates.
+func (e *entry) refreshAt(gate *schedule.Cron) time.Time {
 	seed := schedule.Key(e.seed, "")
 	if e.attempts > 0 {
 		return e.fetched.Add(schedule.RetryIn(e.attempts, e.this, e.ends, e.fetched, seed))
@@ -127,10 +128,14 @@ func (e *entry) refreshAt() time.Time {
 		middle = e.this.Add(schedule.NoNextUpdateRefresh)
 	}
 	if e.fetched.Before(middle) {
+		at := middle
 		if daily := after(e.this, e.fetched, day); daily.Before(middle) {
-			return daily
+			at = daily
 		}
-		return middle
+		if gate == nil {
+			return at
+		}
+		return gate.Turn(at, schedule.UrgentAt(e.this, e.ends), seed)
 	}
 	return after(middle, e.fetched, min(time.Hour, schedule.NotNewerIn(e.this, e.ends, e.fetched)))
 }

@@ -38,6 +38,7 @@ func (s *system) newAnswers(c *config.Config, fail failer) {
 		ForIssuers: c.Answer.For == config.ForIssuers,
 		Client:     s.client,
 		Asking:     s.options.Asking,
+		Schedule:   s.options.Schedule,
 		StateDir:   c.StateDir,
 		Rate:       c.Answer.Rate,
 		Log:        s.log,

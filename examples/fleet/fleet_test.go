@@ -192,7 +192,10 @@ func (f *fleet) restaple(name, file string, pairs ...string) *stage.Process {
 
 func (f *fleet) startCentral(i int) {
 	f.T.Helper()
-	pairs := []string{"http://ocsp.corp-ca.example/", "http://" + f.caAddress, "0.0.0.0:9080", f.central[i]}
+	pairs := []string{
+		"answer_for:", "schedule: '@every 1s'\nanswer_for:", // not only each minute
+		"http://ocsp.corp-ca.example/", "http://" + f.caAddress, "0.0.0.0:9080", f.central[i],
+	}
 	file := "central.yaml"
 	if i == 1 {
 		file = "central-2.yaml"
