@@ -89,7 +89,7 @@ func TestWithdrawing(t *testing.T) {
 		"lighttpd":      {Ending: Remove, Renewed: Remove, Revoked: Remove, Damaged: Remove},
 		"hitch":         nil,
 		"exim":          {Ending: Remove, Renewed: Remove, Revoked: Remove, Damaged: Remove},
-		"trafficserver": {Ending: Remove, Renewed: Remove, Revoked: Remove, Damaged: Remove},
+		"trafficserver": {Ending: Placeholder, Renewed: Placeholder, Revoked: Placeholder, Damaged: Placeholder, Absent: Placeholder},
 		"envoy":         nil,
 	}
 	for _, name := range Names() {

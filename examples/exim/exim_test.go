@@ -49,6 +49,10 @@ func example() stage.Example {
 
 func TestExim(t *testing.T) { example().Prove(t) }
 
+// TestEximWithOneRevokedCertificate shows that the list of staples ends before
+// the one that is missing.
+func TestEximWithOneRevokedCertificate(t *testing.T) { example().ProveLastRevoked(t) }
+
 // TestEximWithARenewedCertificate shows that the staple of an earlier
 // certificate is not the end of TLS.
 func TestEximWithARenewedCertificate(t *testing.T) { example().ProveRenewedAlone(t) }

@@ -55,11 +55,16 @@ func example(usual bool) stage.Example {
 		Short:  stage.Window{Validity: 60 * time.Second, Age: 25 * time.Second},
 		Ending: stage.Window{Validity: 80 * time.Second, Age: 64 * time.Second},
 
-		Missing: stage.None,
+		Missing: stage.TryLater,
 	}
 }
 
 func TestTrafficServer(t *testing.T) { example(false).Prove(t) }
+
+// TestTrafficServerWithOneRevokedCertificate shows that there is a file for each
+// certificate of a list at all times: without one of them, Traffic Server's
+// process ends.
+func TestTrafficServerWithOneRevokedCertificate(t *testing.T) { example(false).ProveLastRevoked(t) }
 
 // TestTrafficServerWithNothingButItsName has restaple find it by itself.
 func TestTrafficServerWithNothingButItsName(t *testing.T) { example(true).ProveRenewed(t) }

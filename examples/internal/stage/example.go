@@ -109,6 +109,13 @@ func (e Example) ProveGone(t *testing.T) {
 	})
 }
 
+// ProveLastRevoked shows that the last of several certificates loses its staple,
+// and the others keep theirs.
+func (e Example) ProveLastRevoked(t *testing.T) {
+	t.Parallel()
+	e.on(t).lastRevoked()
+}
+
 // ProveLate shows that a server which started without a staple gets its first.
 func (e Example) ProveLate(t *testing.T) {
 	t.Parallel()
@@ -257,26 +264,34 @@ func (p *play) until(what string, ok func() error) {
 // and one that is newer than given.
 func (p *play) see(kind Kind, newerThan time.Time) (oldest time.Time) {
 	p.T.Helper()
-	for i, c := range p.Certificates {
-		p.until(fmt.Sprintf("%s is served with the staple %s", c.Chain, kind), func() error {
-			sight, err := p.client(i).Look()
-			switch {
-			case err != nil:
-				return err
-			case !sight.Leaf.Equal(p.issued[i].Certificate):
-				return fmt.Errorf("got %v, want certificate %s", sight, lab.SerialText(p.issued[i].Certificate.SerialNumber))
-			case sight.Kind != kind || kind == Good && !sight.This.After(newerThan):
-				return fmt.Errorf("got %v, want it %s and newer than %s", sight, kind, newerThan.Format(time.TimeOnly))
-			case kind == Good && !bytes.Equal(sight.Staple, p.onDisk(p.staple(c))):
-				return fmt.Errorf("got %v, want what is on disk", sight)
-			}
-			if oldest.IsZero() || sight.This.Before(oldest) {
-				oldest = sight.This
-			}
-			return nil
-		})
+	for i := range p.Certificates {
+		if this := p.seeOne(i, kind, newerThan); oldest.IsZero() || this.Before(oldest) {
+			oldest = this
+		}
 	}
 	return oldest
+}
+
+// seeOne is see for one of the certificates.
+func (p *play) seeOne(i int, kind Kind, newerThan time.Time) (this time.Time) {
+	p.T.Helper()
+	c := p.Certificates[i]
+	p.until(fmt.Sprintf("%s is served with the staple %s", c.Chain, kind), func() error {
+		sight, err := p.client(i).Look()
+		switch {
+		case err != nil:
+			return err
+		case !sight.Leaf.Equal(p.issued[i].Certificate):
+			return fmt.Errorf("got %v, want certificate %s", sight, lab.SerialText(p.issued[i].Certificate.SerialNumber))
+		case sight.Kind != kind || kind == Good && !sight.This.After(newerThan):
+			return fmt.Errorf("got %v, want it %s and newer than %s", sight, kind, newerThan.Format(time.TimeOnly))
+		case kind == Good && !bytes.Equal(sight.Staple, p.onDisk(p.staple(c))):
+			return fmt.Errorf("got %v, want what is on disk", sight)
+		}
+		this = sight.This
+		return nil
+	})
+	return this
 }
 
 func (p *play) staple(c Certificate) string {

@@ -132,6 +132,25 @@ func (p *play) revoked() {
 	p.end(watches)
 }
 
+// lastRevoked: the responder says that the last of the certificates is revoked.
+func (p *play) lastRevoked() {
+	p.begin(p.Short)
+	watches := p.watch()
+	first := p.see(Good, time.Time{})
+	last := len(p.Certificates) - 1
+	p.Revoke(p.issued[last])
+	p.Agent()
+	p.seeOne(last, p.Missing, time.Time{})
+	for i := range last {
+		p.seeOne(i, Good, first) // it was told more than once
+	}
+	p.end(watches)
+	p.restart()
+	for i := range last {
+		p.seeOne(i, Good, first)
+	}
+}
+
 // ended: the responder does not come back before the staple ends. The server
 // has to start without it, too.
 func (p *play) ended() {
