@@ -81,6 +81,7 @@ const AllReaders = "all"
 func ReadersByName(names []string) ([]Reader, error) {
 	var found []Reader
 	for _, name := range names {
+		name = strings.TrimSpace(name) // people write ", " between them
 		if name == AllReaders {
 			return Readers(), nil
 		}

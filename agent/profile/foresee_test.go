@@ -172,6 +172,9 @@ func TestUnknownReaderIsAnErrorThatNamesThem(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), `"ngnix"`) || !strings.Contains(err.Error(), "trafficserver") || !strings.Contains(err.Error(), "gnutls") {
 		t.Errorf("got %v", err)
 	}
+	if found, err := ReadersByName([]string{"nginx", " gnutls"}); err != nil || len(found) != 2 {
+		t.Errorf("got %v, %v", found, err)
+	}
 	if all, err := ReadersByName([]string{AllReaders}); err != nil || len(all) != len(Readers()) {
 		t.Errorf("all: %d, %v", len(all), err)
 	}

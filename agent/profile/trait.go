@@ -65,10 +65,11 @@ const (
 )
 
 // TraitsOf tells what readers will notice about a response for the leaf of c,
-// in the order of Traits; nil if the leaf's issuer is missing. A response that
-// does not verify is not looked into any further.
+// in the order of Traits; nil if nobody can tell, because the leaf's issuer is
+// missing or it is too large to be looked into. A response that does not verify
+// is not looked into any further.
 func TraitsOf(der []byte, c *chain.Chain, now time.Time) []Trait {
-	if c.Issuer == nil {
+	if c.Issuer == nil || len(der) > staple.MaxSize {
 		return nil
 	}
 	found := traitsOf(der, c, now)
@@ -171,7 +172,7 @@ func ofError(e *staple.Error, leaf *chain.Leaf, now time.Time) []Trait {
 		}
 		return []Trait{expired}
 	}
-	return nil // revoked and unknown are statuses, and too large a size
+	return nil // revoked and unknown are statuses
 }
 
 func ofFuture(thisUpdate, now time.Time) Trait {

@@ -31,6 +31,8 @@ type verdict struct {
 	Warnings         []string  `json:"warnings,omitempty"`
 
 	For []profile.Foresight `json:"for,omitempty"` // what --for asks
+
+	asked int // about how many readers
 }
 
 func judge(der []byte, c *chain.Chain, now time.Time, o staple.Options) verdict {
@@ -56,7 +58,7 @@ func (v verdict) print(w io.Writer) error {
 	if v.OK {
 		first = fmt.Sprintf("good: a valid staple until %s", when(v.Expires))
 	}
-	return printLines(w, slices.Concat([]string{first}, v.details(), foresightLines(v.For)))
+	return printLines(w, slices.Concat([]string{first}, v.details(), foresightLines(v.For, v.asked)))
 }
 
 // details are the lines below the first one.

@@ -86,7 +86,7 @@ func verify(w io.Writer, f verifyFlags) error {
 		return err
 	}
 	v := judge(der, c, now, staple.Options{Strict: f.strict})
-	v.For = foresee(readers, der, c, now)
+	v.For, v.asked = foresee(readers, der, c, now), len(readers)
 	if f.output == "json" {
 		err = json.NewEncoder(w).Encode(v)
 	} else {
@@ -115,7 +115,7 @@ func chainOf(certPath, issuerPath string, now time.Time) (*chain.Chain, error) {
 	if issuerPath == "" {
 		c, err := chain.NewLoader(chain.LoaderOptions{}).Load(certPath)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", certPath, err)
+			return nil, err
 		}
 		if c.Issuer == nil {
 			return nil, &hinted{fmt.Errorf("%s: no issuer found: %w", certPath, c.IssuerErr), "name it with --issuer FILE"}

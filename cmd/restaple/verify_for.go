@@ -12,7 +12,7 @@ import (
 func foresee(readers []profile.Reader, der []byte, c *chain.Chain, now time.Time) []profile.Foresight {
 	traits := profile.TraitsOf(der, c, now)
 	if traits == nil {
-		return nil // without the issuer nobody can tell
+		return nil // nobody can tell
 	}
 	var all []profile.Foresight
 	for _, r := range readers {
@@ -21,8 +21,11 @@ func foresee(readers []profile.Reader, der []byte, c *chain.Chain, now time.Time
 	return all
 }
 
-// foresightLines are for people.
-func foresightLines(all []profile.Foresight) []string {
+// foresightLines are for people, who have asked about so many readers.
+func foresightLines(all []profile.Foresight, asked int) []string {
+	if asked > 0 && len(all) == 0 {
+		return []string{"  what servers and clients do with it is not foreseen, as it was not looked into"}
+	}
 	width := 0
 	for _, f := range all {
 		width = max(width, len(f.Reader))

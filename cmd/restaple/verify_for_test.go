@@ -91,7 +91,13 @@ func TestVerifyForNamesOnlyWhatIsAskedFor(t *testing.T) {
 	// Without the issuer nobody can tell.
 	foreign := w.write("ca.pem", w.pki.Root.CertPEM())
 	code, out, _ := w.restaple(append(args, "--issuer", foreign, "--for", "all")...)
-	if code != 1 || strings.Contains(out, "nginx") {
+	if code != 1 || strings.Contains(out, "nginx") || !strings.Contains(out, "is not foreseen") {
+		t.Errorf("got %d,\n%s", code, out)
+	}
+	// And what is too large is not looked into.
+	huge := w.write("huge", make([]byte, 70000))
+	code, out, _ = w.restaple("verify", "--cert", w.dir+"/site.pem", "--response", huge, "--for", "all")
+	if code != 1 || strings.Contains(out, "serves") || strings.Contains(out, "accepts") || !strings.Contains(out, "is not foreseen") {
 		t.Errorf("got %d,\n%s", code, out)
 	}
 }
