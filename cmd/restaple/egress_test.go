@@ -3,6 +3,7 @@ package main
 import (
 	"crypto"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,7 +13,10 @@ import (
 	"testing"
 
 	"github.com/restaple/restaple/agent"
+	"github.com/restaple/restaple/agent/config"
 	"github.com/restaple/restaple/agent/lab"
+	"github.com/restaple/restaple/agent/responder"
+	"github.com/restaple/restaple/watcher/chain"
 )
 
 // nobody is a proxy that is not there.
@@ -189,6 +193,51 @@ func TestProxiesAreUsedAsConfigured(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRenewedClientCertificateIsTakenWithoutARestart has a client ask with a
+// certificate that is not known, and again when the files hold another.
+func TestRenewedClientCertificateIsTakenWithoutARestart(t *testing.T) {
+	s := newScene(t)
+	o := newOffice(s, 1)
+	good, goodKey := readFile(t, o.cert), readFile(t, o.key)
+	stranger := issueFor(s, otherPKI(t), "client.example")
+	key, err := stranger.KeyPEM()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write(o.cert, stranger.ChainPEM())
+	s.write(o.key, key)
+	c, err := config.Load(s.config("responders:", "- host: '*'", "  headers: {"+wordHeader+": "+word+"}",
+		"  ca_file: "+o.ca, "  client_cert: "+o.cert, "  client_key: "+o.key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := newClient(c, func(key string, err error) { t.Fatalf("%s: %v", key, err) })
+	defer client.Close()
+	known, err := chain.NewLoader(chain.LoaderOptions{}).Load(s.cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := responder.Query{URL: o.url, Configured: true, Chain: known}
+	_, err = client.Ask(t.Context(), q)
+	if e, ok := errors.AsType[*responder.Error](err); !ok || e.Kind != responder.KindTLS {
+		t.Fatalf("with a stranger's certificate: %v, want kind tls", err)
+	}
+	s.write(o.cert, good)
+	s.write(o.key, goodKey)
+	if _, err := client.Ask(t.Context(), q); err != nil {
+		t.Errorf("with the renewed one: %v", err)
+	}
+}
+
+func readFile(t *testing.T, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }
 
 // TestHTTPSProxyIsTrustedAsTheSystemDoes runs restaple as a program, since the
