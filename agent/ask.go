@@ -141,6 +141,14 @@ func (a *Agent) submit(host string, urgency time.Time, ask func(context.Context)
 	})
 }
 
+// hashName is a hash as the configuration names it.
+func hashName(h crypto.Hash) string {
+	if h == crypto.SHA256 {
+		return "sha256"
+	}
+	return "sha1"
+}
+
 func otherHash(h crypto.Hash) crypto.Hash {
 	if h == crypto.SHA256 {
 		return crypto.SHA1
@@ -183,6 +191,7 @@ func (q *question) ask(ctx context.Context, client asker, c *claims) answer {
 		second := answer{key: q.key, url: r.url}
 		query.Hash = q.other
 		if q.once(ctx, client, query, &second); second.err == nil {
+			second.odd = append(second.odd, "it knows certificates by another hash: with `hash: "+hashName(q.other)+"` it is asked once")
 			r = second
 		}
 	}

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"crypto/x509/pkix"
+	"crypto"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -258,6 +259,25 @@ func TestWhatAWebPageIsIsSaidWithIt(t *testing.T) {
 		got := b.log.from(slog.LevelWarn, "")
 		if len(got) != 1 || got[0].reason != string(staple.Malformed) || !strings.Contains(got[0].err, "text/html") {
 			t.Errorf("said: %v, want one line with the type", got)
+		}
+	})
+}
+
+func TestResponderOfTheOtherHashIsSaidOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		b.issue("site.pem", a0)
+		good := b.good(time.Hour, 0)
+		b.behave("a.example", func(ctx context.Context, q responder.Query) (*responder.Answer, error) {
+			if q.Hash != crypto.SHA256 {
+				return &responder.Answer{DER: []byte{0x30, 3, 10, 1, 6}}, nil // unauthorized
+			}
+			return good(ctx, q)
+		})
+		b.run(nil)
+		b.pass(5 * time.Hour)
+		got := b.log.from(slog.LevelWarn, "")
+		if len(got) != 1 || !strings.Contains(got[0].reason, "`hash: sha256`") || b.states()[Fresh] != 1 {
+			t.Errorf("states: %v, said: %v, want one line with the setting", b.states(), got)
 		}
 	})
 }
