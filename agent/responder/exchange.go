@@ -131,8 +131,8 @@ func newRequest(ctx context.Context, x *exchange, u *url.URL, e *Egress) *http.R
 	return req.WithContext(ctx)
 }
 
-// location returns where a redirect leads. A user name in it is dropped: it
-// would not be the operator's.
+// location returns where a redirect leads. A user name in it is dropped, as it
+// would not be the operator's; that one goes along as long as it is the same place.
 func location(resp *http.Response, from *url.URL) (*url.URL, error) {
 	raw := resp.Header.Get("Location")
 	if raw == "" {
@@ -144,6 +144,9 @@ func location(resp *http.Response, from *url.URL) (*url.URL, error) {
 	}
 	u.User, u.Fragment, u.RawFragment = nil, "", ""
 	u.Host = strings.ToLower(u.Host)
+	if u.Scheme == from.Scheme && hostPort(u) == hostPort(from) {
+		u.User = from.User
+	}
 	if err := checkURL(u); err != nil {
 		return nil, &redirectError{fmt.Errorf("redirected to %s: %w", redact(u), err)}
 	}

@@ -69,6 +69,27 @@ func TestRedirects(t *testing.T) {
 	}
 }
 
+// Servers redirect to add a slash.
+func TestRedirectOnTheSameHostKeepsTheUser(t *testing.T) {
+	for name, to := range map[string]string{"a path": "/ocsp/", "a whole URL": "http://other:user@%s/ocsp/"} {
+		t.Run(name, func(t *testing.T) {
+			url := serveFunc(t, func(w http.ResponseWriter, r *http.Request) {
+				user, password, _ := r.BasicAuth()
+				switch {
+				case user != "u" || password != "p":
+					w.WriteHeader(http.StatusUnauthorized)
+				case !strings.HasPrefix(r.URL.Path, "/ocsp/"):
+					w.Header().Set("Location", strings.Replace(to, "%s", r.Host, 1))
+					w.WriteHeader(http.StatusMovedPermanently)
+				default:
+					_, _ = w.Write([]byte{0x30, 3, 10, 1, 3})
+				}
+			})
+			ask(t, newClient(t, Options{}), Query{URL: strings.Replace(url, "://", "://u:p@", 1) + "/?a=b", Chain: testChain(t)})
+		})
+	}
+}
+
 func TestRedirectTakesNoSecretsAlong(t *testing.T) {
 	var elsewhere http.Header
 	other := serveFunc(t, func(w http.ResponseWriter, r *http.Request) {
