@@ -35,13 +35,22 @@ func FromCertificates(certs []*x509.Certificate) (*Chain, error) {
 	return c, nil
 }
 
+// maxChecks is how many signatures are checked to tell the leaf in one file. A
+// chain takes as many as it has certificates; a file that is made for it could
+// take millions.
+const maxChecks = 1000
+
 // pickLeaf returns the first certificate that is neither marked as a CA nor
 // has signed another one here: old private roots carry no mark.
 func pickLeaf(sketches []*sketch) (*x509.Certificate, error) {
 	var broken error
+	checks := maxChecks
 	for i, s := range sketches {
-		if s.ca || signedAnother(s, sketches) {
+		if s.ca || signedAnother(s, sketches, &checks) {
 			continue
+		}
+		if checks < 0 {
+			return nil, errors.New("too many certificates of one name to tell which is the leaf")
 		}
 		cert, err := s.certificate()
 		if err != nil {
@@ -56,13 +65,18 @@ func pickLeaf(sketches []*sketch) (*x509.Certificate, error) {
 	return nil, ErrNotChain
 }
 
-func signedAnother(s *sketch, all []*sketch) bool {
+// signedAnother takes each check off what is left of them, and gives up when
+// there is none.
+func signedAnother(s *sketch, all []*sketch, left *int) bool {
 	for _, o := range all {
 		if o.sum == s.sum || !bytes.Equal(o.issuer, s.subject) {
 			continue
 		}
 		signer, err := s.certificate()
 		if err != nil {
+			return false
+		}
+		if *left--; *left < 0 {
 			return false
 		}
 		if signed, err := o.certificate(); err == nil && signs(signer, signed) {

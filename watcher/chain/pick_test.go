@@ -110,6 +110,27 @@ func TestAnIssuerThatCannotBeProvenIsNotCalledAnImpostor(t *testing.T) {
 	}
 }
 
+// TestOneFileKeepsNobodyBusy has a file whose certificates all have one name and
+// signed each other crosswise, so that each has to be compared with most others.
+func TestOneFileKeepsNobodyBusy(t *testing.T) {
+	const n = 400 // a megabyte holds six times as many
+	keys := make([]*authority, n)
+	for i := range keys {
+		keys[i] = issue(t, nil, "x", nil)
+	}
+	crosswise := make([]*x509.Certificate, n)
+	for i := range crosswise {
+		crosswise[i] = issueKey(t, keys[n-1-i], "x", keys[i].key, nil).cert
+	}
+	start := time.Now()
+	if _, err := FromCertificates(crosswise); err == nil || errors.Is(err, ErrNotChain) {
+		t.Errorf("got %v, want it said what is wrong", err)
+	}
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
 func TestIssuerIsProvenByTheSignature(t *testing.T) {
 	p := newPKI(t)
 	// The impostor has the issuer's name and says it has its key identifier.
