@@ -2,8 +2,8 @@ package agent
 
 import (
 	"context"
-	"crypto/x509/pkix"
 	"crypto"
+	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"log/slog"
