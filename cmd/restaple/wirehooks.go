@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -49,11 +50,16 @@ func (s *system) haproxyQueue(h *config.Hook, c *config.HAProxy, usual []string,
 		there := slices.IndexFunc(usual, func(p string) bool { _, err := os.Stat(p); return err == nil })
 		address = usual[max(0, there)]
 	}
+	turns := ""
+	if stateDir != "" {
+		turns = filepath.Join(stateDir, url.PathEscape(h.Name)+".turns")
+	}
 	var q *hooks.Queue
 	hook, err := haproxy.New(haproxy.Options{
 		Address: address,
 		Master:  c.Master,
 		Buffer:  c.Buffer,
+		Turns:   turns,
 		Read:    func(c hooks.Change) ([]byte, error) { return agent.ReadStaple(s.loader, c.Cert, c.Staple) },
 		All:     func() []hooks.Change { return s.placed(q) },
 		Log:     log,

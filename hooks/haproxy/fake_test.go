@@ -154,7 +154,7 @@ func TestWhatHAProxySaysIsJudged(t *testing.T) {
 		"show ssl ocsp-response":  none + "|" + ours, // the first time, and then
 		"show ssl cert\n":         loaded,
 		"show ssl cert /certs":    "Serial: " + strings.ToUpper(r.serial) + "\n\n",
-		"show ssl cert *":         "Can't display the certificate: Not found or the certificate is a bundle!\n\n",
+		"abort ssl cert *":        "No ongoing transaction!\n\n",
 		"set ssl ocsp-response":   "OCSP Response updated!\n\n",
 		"set ssl cert /certs":     "Transaction created for certificate /certs/000.pem!\n\n",
 		"commit ssl cert /certs/": "Committing /certs/000.pem.\nSuccess!\n\n",

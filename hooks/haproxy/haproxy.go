@@ -50,6 +50,10 @@ type Options struct {
 	// ones with a larger buffer.
 	Buffer int
 
+	// Turns is a file by whose lock processes that tell the same HAProxy take
+	// turns; "": they do not.
+	Turns string
+
 	Timeout time.Duration // of one command; 0: 5 seconds
 	Log     *slog.Logger
 }

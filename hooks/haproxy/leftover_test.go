@@ -81,23 +81,38 @@ func (b *bench) loseOneReply(t *testing.T, command string) (address string) {
 	return l.Addr().String()
 }
 
+// What was left need not be about a certificate that is looked after still.
 func TestWhatAKilledProcessHasLeftIsTakenBack(t *testing.T) {
-	b := newBench(t)
-	leaf := b.issue(t, "a.test")
-	b.start(t, "a.test")
-	d := disk{b.cert("a.test"): b.respond(t, leaf, 0, nil)}
-	l := line{network: "unix", address: b.unix(), timeout: patience, longest: 16384}
-	older := base64.StdEncoding.EncodeToString(b.respond(t, leaf, time.Hour, nil))
-	reply, err := l.say(t.Context(), "set ssl cert "+b.cert("a.test")+".ocsp", older)
-	if err != nil || !strings.Contains(reply, "Transaction created") {
-		t.Fatalf("got %q, %v", reply, err)
-	}
-	h, _ := newHook(t, Options{Address: b.unix()}, d)
-	if err := h.Deliver(t.Context(), d.all()); err != nil {
-		t.Error(err)
-	}
-	if !bytes.Equal(b.served(t, "a.test"), d[b.cert("a.test")]) {
-		t.Error("the client does not get the staple")
+	for _, left := range []string{"a.test", "b.test"} {
+		for _, size := range []int{0, 11000} {
+			t.Run(fmt.Sprintf("%s, %d", left, size), func(t *testing.T) {
+				t.Parallel()
+				b := newBench(t)
+				leaves := map[string]*lab.Issued{"a.test": b.issue(t, "a.test"), "b.test": b.issue(t, "b.test")}
+				b.start(t, "a.test", "b.test")
+				d := disk{b.cert("a.test"): b.respond(t, leaves["a.test"], 0, nil)}
+				l := line{network: "unix", address: b.unix(), timeout: patience, longest: 16384}
+				older := b.respond(t, leaves[left], time.Hour, func(r *lab.Response) {
+					if size > 0 {
+						b.pad(t, r, size)
+					}
+				})
+				reply, err := l.say(t.Context(), "set ssl cert "+b.cert(left)+".ocsp", base64.StdEncoding.EncodeToString(older))
+				if err != nil || !strings.Contains(reply, "Transaction created") {
+					t.Fatalf("got %q, %v", reply, err)
+				}
+				h, log := newHook(t, Options{Address: b.unix()}, d)
+				if err := h.Deliver(t.Context(), d.all()); err != nil {
+					t.Error(err)
+				}
+				if !bytes.Equal(b.served(t, "a.test"), d[b.cert("a.test")]) {
+					t.Error("the client does not get the staple")
+				}
+				if !strings.Contains(log.String(), "taken back") || !strings.Contains(log.String(), b.cert(left)) {
+					t.Errorf("got log %q, want a word of what was taken back", log)
+				}
+			})
+		}
 	}
 }
 
@@ -158,7 +173,9 @@ func TestACertificateAmongManyByAnotherName(t *testing.T) {
 		switch {
 		case command == "show ssl cert\n":
 			io.WriteString(w, list.String())
-		case strings.HasPrefix(command, "show ssl cert *"), strings.HasPrefix(command, "show ssl ocsp-response") && held == "":
+		case strings.HasPrefix(command, "abort ssl cert *"):
+			io.WriteString(w, "No ongoing transaction!\n")
+		case strings.HasPrefix(command, "show ssl ocsp-response") && held == "":
 			io.WriteString(w, "Certificate ID does not match any certificate.\n")
 		case strings.HasPrefix(command, "show ssl cert"):
 			serial := "FF"

@@ -60,6 +60,11 @@ const (
 	// for ever, and ten of them close the socket for everybody.
 	reserved = 1024
 
+	// locked is what HAProxy says to a command about certificates while it
+	// carries out that of somebody else.
+	locked      = "Operations on certificates are currently locked"
+	lockedPause = 20 * time.Millisecond
+
 	// smallestBuffer is about what the staples of today need.
 	smallestBuffer = 4096
 )
@@ -96,6 +101,24 @@ func (l line) sayLimited(ctx context.Context, command, payload string, timeout t
 			"it reads such a response from its file only, when it is reloaded; if its tune.bufsize is larger, say so to restaple (buffer)",
 			verb, len(text), l.longest)}
 	}
+	for begin := time.Now(); ; {
+		reply, err := l.exchange(ctx, verb, text, timeout, limit)
+		if err != nil || !strings.Contains(reply, locked) {
+			return reply, err
+		}
+		if time.Since(begin) > timeout {
+			return "", fmt.Errorf("HAProxy has said %s to %q for %v", words(reply), verb, timeout)
+		}
+		select {
+		case <-ctx.Done():
+			return "", context.Cause(ctx)
+		case <-time.After(lockedPause):
+		}
+	}
+}
+
+// exchange sends text and returns what comes back.
+func (l line) exchange(ctx context.Context, verb, text string, timeout time.Duration, limit int64) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout,
 		fmt.Errorf("no reply to %q within %v: %w", verb, timeout, context.DeadlineExceeded))
 	defer cancel()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"log/slog"
 	"strings"
 )
 
@@ -35,7 +36,9 @@ type visit struct {
 	catalogue catalogue
 	unshown   *unshown // nil for a worker that is about to go
 	identity  func(context.Context) (string, error)
-	known     bool // whether unshown is of this process
+	known     bool   // whether unshown is of this process
+	busy      string // certificate whose transaction was waited for in vain
+	log       *slog.Logger
 }
 
 // unshown is what a process has taken and cannot show, for its size: without a

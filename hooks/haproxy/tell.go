@@ -23,14 +23,13 @@ const (
 // tell brings the placed staples of changes into every process. lenient passes
 // over those whose end is too near.
 func (h *Hook) tell(ctx context.Context, changes []hooks.Change, lenient bool) (pushed int, err error) {
-	select {
-	case <-h.turn:
-	case <-ctx.Done():
-		return 0, context.Cause(ctx)
+	pass, err := h.takeTurn(ctx)
+	if err != nil {
+		return 0, err
 	}
-	defer func() { h.turn <- struct{}{} }()
+	defer pass()
 
-	current := &visit{line: h.line, unshown: &h.unshown, identity: h.Identity}
+	current := &visit{line: h.line, unshown: &h.unshown, identity: h.Identity, log: h.log}
 	var old []*visit
 	if h.options.Master {
 		current.prefix = "@1 "
