@@ -96,6 +96,40 @@ func TestClientsSeeTheNewStapleAndConnectionsStay(t *testing.T) {
 	}
 }
 
+// HAProxy closes the connection of whoever reads next in the thread that has
+// been asked for what is in an empty place, as an empty .ocsp makes it.
+func TestToLookIntoAnEmptyPlaceCostsNoConnection(t *testing.T) {
+	b := newBench(t)
+	b.extra = "nbthread 1"
+	leaf := b.issue(t, "a.test")
+	b.write(t, "a.test.pem.ocsp", nil)
+	b.start(t, "a.test")
+	r, err := parse(b.respond(t, leaf, 0, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, _ := newHook(t, Options{Address: b.unix()}, nil)
+	v := &visit{line: h.line}
+	lost := func(look func()) bool {
+		conn, _ := b.dial(t, "a.test")
+		get(t, conn, bufio.NewReader(conn))
+		look()
+		fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		_, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		return err != nil
+	}
+	if lost(func() {
+		if same, err := v.holds(t.Context(), r); same || err != nil {
+			t.Errorf("got %v, %v, want that it holds nothing", same, err)
+		}
+	}) {
+		t.Error("a connection was closed")
+	}
+	if !lost(func() { b.tell(t, b.unix(), showCommand+" "+r.key) }) {
+		t.Log("this HAProxy does no harm when it is asked without precaution")
+	}
+}
+
 func TestWhatCannotBeServedIsNotSent(t *testing.T) {
 	b := newBench(t)
 	leaf := b.issue(t, "a.test")

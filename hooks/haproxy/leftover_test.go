@@ -175,8 +175,10 @@ func TestACertificateAmongManyByAnotherName(t *testing.T) {
 			io.WriteString(w, list.String())
 		case strings.HasPrefix(command, "abort ssl cert *"):
 			io.WriteString(w, "No ongoing transaction!\n")
-		case strings.HasPrefix(command, "show ssl ocsp-response") && held == "":
-			io.WriteString(w, "Certificate ID does not match any certificate.\n")
+		case strings.HasPrefix(command, "set ssl ocsp-response") && held == "":
+			io.WriteString(w, "OCSP single response: Certificate ID does not match any certificate or issuer.\n")
+		case strings.HasPrefix(command, "set ssl ocsp-response"):
+			io.WriteString(w, success+"\n")
 		case strings.HasPrefix(command, "show ssl cert"):
 			serial := "FF"
 			if strings.Contains(command, fmt.Sprintf("n%05d", where)) {

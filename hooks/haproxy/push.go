@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -68,29 +69,15 @@ func (v *visit) taken(ctx context.Context) (map[string][]byte, error) {
 
 // bring makes the process hold r, and reports whether it had to tell it. If
 // there is no place for r, which is so when there was no staple when it
-// started, a transaction makes one.
-func (v *visit) bring(ctx context.Context, cert string, r *response) (pushed bool, err error) {
-	const command = "show ssl ocsp-response"
-	reply, err := v.say(ctx, command+" "+r.key, "")
-	if err != nil {
-		return false, err
-	}
-	if denied(reply) {
-		return false, refused(command, reply)
-	}
-	held, signature := parseHolding(reply)
-	switch {
-	case held == shown && bytes.Equal(signature, r.signature):
-		return false, nil
-	case held == unreadable && len(r.der) > maxProvable:
-		taken, err := v.taken(ctx)
-		if err != nil || bytes.Equal(taken[r.key], r.signature) {
+// started, a transaction makes one. To compare is to look first.
+func (v *visit) bring(ctx context.Context, cert string, r *response, compare bool) (pushed bool, err error) {
+	if compare {
+		if same, err := v.holds(ctx, r); same || err != nil {
 			return false, err
 		}
-		err = v.set(ctx, r)
-		return err == nil, err
-	case held != absent:
-		err = v.set(ctx, r)
+	}
+	err = v.set(ctx, r)
+	if !errors.Is(err, errAbsent) {
 		return err == nil, err
 	}
 	name, earlier, err := v.catalogue.find(ctx, cert, r.serial)
@@ -104,12 +91,58 @@ func (v *visit) bring(ctx context.Context, cert string, r *response) (pushed boo
 	return err == nil, err
 }
 
+// holds reports whether the process has r, as far as it can tell.
+func (v *visit) holds(ctx context.Context, r *response) (bool, error) {
+	reply, err := v.show(ctx, r)
+	if err != nil {
+		return false, err
+	}
+	held, signature := parseHolding(reply)
+	if held == unreadable && len(r.der) > maxProvable {
+		taken, err := v.taken(ctx)
+		return bytes.Equal(taken[r.key], r.signature), err
+	}
+	return held == shown && bytes.Equal(signature, r.signature), nil
+}
+
+// show asks for what is in the place of r.
+//
+// Of a place that is empty HAProxy (2.6, 3.0, 3.2) leaves OpenSSL's error lying
+// about in its thread, where the next read of any connection finds it: that
+// connection is closed. What clears it is the end of "set ssl ocsp-response",
+// here with one that is refused, and in the same line, so in the same thread. The
+// master CLI takes lines apart.
+func (v *visit) show(ctx context.Context, r *response) (reply string, err error) {
+	command := showCommand + " " + r.key
+	if v.prefix == "" {
+		command += ";set ssl ocsp-response " + tryLater
+	}
+	reply, err = v.say(ctx, command, "")
+	if err == nil && denied(reply) {
+		err = refused(showCommand, reply)
+	}
+	return reply, err
+}
+
+const (
+	showCommand = "show ssl ocsp-response"
+
+	// tryLater is the shortest OCSP response, in base64.
+	tryLater = "MAMKAQM="
+)
+
+// errAbsent says that there is no place for a response.
+var errAbsent = errors.New("HAProxy has no place for the response")
+
 // set replaces the response in a place that is there.
 func (v *visit) set(ctx context.Context, r *response) error {
 	const command = "set ssl ocsp-response"
 	reply, err := v.say(ctx, command+" "+base64.StdEncoding.EncodeToString(r.der), "")
 	if err != nil {
 		return err
+	}
+	if strings.Contains(reply, absentReply) {
+		return errAbsent
 	}
 	if strings.TrimSpace(reply) != success {
 		return refused(command, reply)
@@ -119,7 +152,7 @@ func (v *visit) set(ctx context.Context, r *response) error {
 
 // prove reads back what HAProxy has said to have taken.
 func (v *visit) prove(ctx context.Context, r *response) error {
-	reply, err := v.say(ctx, "show ssl ocsp-response "+r.key, "")
+	reply, err := v.show(ctx, r)
 	if err != nil {
 		return fmt.Errorf("read the response back: %w", err)
 	}

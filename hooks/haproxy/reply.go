@@ -15,13 +15,16 @@ const (
 	shown                     // a place with a response
 )
 
+// absentReply is what HAProxy says of a CertID that it does not know.
+const absentReply = "does not match any certificate"
+
 // parseHolding reads the reply to "show ssl ocsp-response ID", which is what
 // OCSP_RESPONSE_print makes of the response, and returns the signature in it.
 // The signature tells a response from every other one. The form in base64
 // that later versions offer is not used: their code for it writes into the
 // response that is being served.
 func parseHolding(reply string) (holding, []byte) {
-	if strings.Contains(reply, "does not match any certificate") {
+	if strings.Contains(reply, absentReply) {
 		return absent, nil
 	}
 	var signature []byte

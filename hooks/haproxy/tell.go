@@ -20,9 +20,9 @@ const (
 	maxDead = 3
 )
 
-// tell brings the placed staples of changes into every process. lenient passes
-// over those whose end is too near.
-func (h *Hook) tell(ctx context.Context, changes []hooks.Change, lenient bool) (pushed int, err error) {
+// tell brings the placed staples of changes into every process. To compare is
+// to look first what is there, and to pass over those whose end is too near.
+func (h *Hook) tell(ctx context.Context, changes []hooks.Change, compare bool) (pushed int, err error) {
 	pass, err := h.takeTurn(ctx)
 	if err != nil {
 		return 0, err
@@ -45,12 +45,12 @@ func (h *Hook) tell(ctx context.Context, changes []hooks.Change, lenient bool) (
 		if c.Event != hooks.Placed {
 			continue
 		}
-		r, err := h.read(c, lenient)
+		r, err := h.read(c, compare)
 		if r == nil || err != nil {
 			failures.add(c, err)
 			continue
 		}
-		did, err := current.bring(ctx, c.Cert, r)
+		did, err := current.bring(ctx, c.Cert, r, compare)
 		if unloaded, ok := errors.AsType[*unloadedError](err); ok {
 			h.unloaded(c, unloaded)
 			dead = 0
