@@ -13,6 +13,7 @@ import (
 
 	"github.com/restaple/restaple/agent"
 	"github.com/restaple/restaple/agent/lab"
+	"github.com/restaple/restaple/watcher"
 )
 
 // opens hears from the kernel what is opened in a directory.
@@ -82,7 +83,10 @@ func (o *opens) look(a *agent.Agent) (files []string) {
 func TestLookAtWhatHasNotChangedReadsNothing(t *testing.T) {
 	w := newWorld(t)
 	issuers := t.TempDir()
-	w.group = func(g *agent.Group) { g.IssuerDirs = []string{issuers} }
+	w.group = func(g *agent.Group) {
+		g.IssuerDirs = []string{issuers}
+		g.Sources = append(g.Sources, watcher.Source{Path: w.path("half.pem")})
+	}
 	const n = 50
 	w.issueMany("fresh", n)
 	for i := range n {
@@ -92,12 +96,23 @@ func TestLookAtWhatHasNotChangedReadsNothing(t *testing.T) {
 	if err := os.Remove(w.path("no issuer.pem")); err != nil {
 		t.Fatal(err)
 	}
+	w.write("half.pem", w.issue("taken.pem", lab.IssueOptions{}).ChainPEM()[:300])
+	w.write("taken.pem.ocsp", w.pki.Root.CertPEM()) // somebody's, and no staple
 	a := w.run("generic")
 	tally := func(s agent.State) int { got, _ := a.Tally(t.Context()); return got.States[s] }
 	eventually(t, "all are known", func() bool { return tally(agent.Fresh) == n && tally(agent.NoIssuer) == n })
+	if unreadable, conflicts := tally(agent.Unreadable), tally(agent.PathConflict); unreadable != 1 || conflicts != 1 {
+		t.Errorf("%d unreadable, %d in conflict, want one each", unreadable, conflicts)
+	}
 	heard := hearOpens(t, w.dir)
 	// Word of the files that the agent itself has written may still be coming.
-	eventually(t, "a look opens no file", func() bool { return len(heard.look(a)) == 0 })
+	eventually(t, "looks open no file", func() bool {
+		opened := 0
+		for range 5 { // what one leads to may be opened in the next
+			opened += len(heard.look(a))
+		}
+		return opened == 0
+	})
 	if err := os.Chtimes(w.path("fresh0.pem"), time.Time{}, time.Now().Add(-time.Hour)); err != nil {
 		t.Fatal(err)
 	}

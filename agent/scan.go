@@ -153,8 +153,10 @@ func (a *Agent) differs(t *target, f sighting) bool {
 	switch {
 	case t == nil, t.stamp != f.stamp:
 		return true
-	case t.trouble == notChain:
+	case t.trouble == notChain, t.trouble == unreadable && t.hopeless:
 		return false
+	case t.trouble == conflict:
+		return t.disk.stamp != f.staple || a.conflictOf(t) == ""
 	case t.sub == nil:
 		return true
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/restaple/restaple/agent/staple"
@@ -63,6 +64,8 @@ func (a *Agent) onObserved(ctx context.Context, found []observation) {
 // take makes t what an observation says of it.
 func (a *Agent) take(t *target, o observation, now time.Time) {
 	t.stamp, t.disk, t.around = o.stamp, o.disk, o.around
+	_, system := errors.AsType[syscall.Errno](o.err)
+	t.hopeless = o.err != nil && !system
 	switch {
 	case errors.Is(o.err, fs.ErrNotExist):
 		a.forget(t)
@@ -81,14 +84,9 @@ func (a *Agent) take(t *target, o observation, now time.Time) {
 		a.setTrouble(t, unreadable, o.err.Error())
 		return
 	}
-	if other := a.byStaple[t.staple]; other != nil && other != t {
+	if problem := a.conflictOf(t); problem != "" {
 		a.detach(t)
-		a.setTrouble(t, conflict, fmt.Sprintf("its staple %s is already the staple of %s", t.staple, other.key.path))
-		return
-	}
-	if t.disk.kind == foreign || a.isCertificate(t) {
-		a.detach(t)
-		a.setTrouble(t, conflict, fmt.Sprintf("its staple %s would replace a certificate or a key", t.staple))
+		a.setTrouble(t, conflict, problem)
 		return
 	}
 	t.trouble, t.problem = none, ""
@@ -116,6 +114,17 @@ func (a *Agent) watchDir(dir string) {
 		a.stapleDirs[dir] = true
 		a.watch.WatchStaples(slices.Sorted(maps.Keys(a.stapleDirs)))
 	}
+}
+
+// conflictOf says why the staple of t may not be where it should go; "": it may.
+func (a *Agent) conflictOf(t *target) string {
+	if other := a.byStaple[t.staple]; other != nil && other != t {
+		return fmt.Sprintf("its staple %s is already the staple of %s", t.staple, other.key.path)
+	}
+	if t.disk.kind == foreign || a.isCertificate(t) {
+		return fmt.Sprintf("its staple %s would replace a certificate or a key", t.staple)
+	}
+	return ""
 }
 
 // isCertificate reports whether the staple file of t is a certificate file, by
@@ -233,6 +242,9 @@ func (a *Agent) detach(t *target) {
 func (a *Agent) forget(t *target) {
 	if t.sub != nil {
 		a.log.Info("certificate gone", "cert", t.key.path)
+	}
+	if a.byStaple[t.staple] == t && a.tally.States[PathConflict] > 0 {
+		a.rescan = true // its place may be what another one waits for
 	}
 	a.detach(t)
 	a.count(t, notACandidate)

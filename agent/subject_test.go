@@ -99,3 +99,27 @@ func TestARevocationIsToldOnlyOnceHooksWillHearOfIt(t *testing.T) {
 		t.Error("hooks will hear of it, and the next process does not know")
 	}
 }
+
+func TestPlaceOfAStapleIsTakenOverWhenItsCertificateGoes(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		b.issue("a.pem", a0)
+		b.issue("b.pem", a0)
+		b.behave("a.example", b.good(time.Hour, 0))
+		b.run(func(o *Options) { o.Groups[0].Template = "{dir}/one.ocsp" })
+		b.pass(time.Second)
+		if got := b.states(); got[Fresh] != 1 || got[PathConflict] != 1 {
+			t.Fatalf("states: %v, want one of two fresh and the other in conflict", got)
+		}
+		b.agent.onLoop(t.Context(), func() {
+			gone := b.agent.byStaple[filepath.Join(b.dir, "one.ocsp")].key.path
+			if err := os.Remove(gone); err != nil {
+				t.Error(err)
+			}
+			b.agent.forgetPath(gone) // as the event of its removal does
+		})
+		b.pass(healPause)
+		if got := b.states(); got[Fresh] != 1 || len(got) != 1 {
+			t.Errorf("states: %v, want the other one fresh", got)
+		}
+	})
+}

@@ -26,6 +26,7 @@ type target struct {
 	stamp    watcher.Stamp // of the certificate file when it was read
 	around   uint64        // what stood for its surroundings then, if no issuer was found
 	trouble  trouble       // why there is no subject
+	hopeless bool          // it is in what the file holds: to read that again is no use
 	problem  string        // the trouble in words
 	sub      *subject
 	disk     disk
