@@ -47,9 +47,22 @@ type observation struct {
 	disk   disk
 }
 
-// chunk is how many observations go to the loop at once: enough to make the
-// hand-over cheap, few enough that the first requests start early.
-const chunk = 64
+// Observations go to the loop many at once, which makes the hand-over cheap, but
+// the first of them few at once: responders are to be asked while the others
+// are still being read.
+const (
+	firstChunk = 4
+	lastChunk  = 64
+)
+
+// chunks says where each part of n looks ends.
+func chunks(n int) (ends []int) {
+	for end, size := 0, firstChunk; end < n; size = min(2*size, lastChunk) {
+		end = min(end+size, n)
+		ends = append(ends, end)
+	}
+	return ends
+}
 
 // observe reads and verifies on all cores, away from the loop.
 func (a *Agent) observe(ctx context.Context, looks []look) {
@@ -57,17 +70,20 @@ func (a *Agent) observe(ctx context.Context, looks []look) {
 		return
 	}
 	a.lookings += len(looks)
+	ends := chunks(len(looks))
 	var next atomic.Int64
-	for range min(runtime.GOMAXPROCS(0), (len(looks)+chunk-1)/chunk) {
+	for range min(runtime.GOMAXPROCS(0), len(ends)) {
 		a.work.Go(func() {
 			for {
-				end := int(next.Add(chunk))
-				start := end - chunk
-				if start >= len(looks) {
+				i, start := int(next.Add(1))-1, 0
+				if i >= len(ends) {
 					return
 				}
-				found := make([]observation, 0, chunk)
-				for _, l := range looks[start:min(end, len(looks))] {
+				if i > 0 {
+					start = ends[i-1]
+				}
+				found := make([]observation, 0, ends[i]-start)
+				for _, l := range looks[start:ends[i]] {
 					found = append(found, l.do(wall()))
 				}
 				select {

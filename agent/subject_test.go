@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -122,4 +123,14 @@ func TestPlaceOfAStapleIsTakenOverWhenItsCertificateGoes(t *testing.T) {
 			t.Errorf("states: %v, want the other one fresh", got)
 		}
 	})
+}
+
+func TestFirstLooksAreHandedOverSoon(t *testing.T) {
+	for n, want := range map[int][]int{
+		1: {1}, 4: {4}, 5: {4, 5}, 60: {4, 12, 28, 60}, 200: {4, 12, 28, 60, 124, 188, 200},
+	} {
+		if got := chunks(n); !slices.Equal(got, want) {
+			t.Errorf("%d looks: parts end at %v, want %v", n, got, want)
+		}
+	}
 }
