@@ -137,6 +137,31 @@ func TestNewCertificateThatStaysUnknownIsSaid(t *testing.T) {
 	}
 }
 
+func TestRenewedCertificateThatStaysWithoutAStapleIsSaid(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		b.behave("a.example", b.good(time.Hour, 0))
+		b.issue("site.pem", a0)
+		b.run(nil)
+		b.pass(time.Minute)
+		b.behave("a.example", refuse(500, 0))
+		b.issueSince("site.pem", time.Now(), lab.IssueOptions{Responders: []string{a0}})
+		if err := b.agent.Rescan(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		b.pass(14 * time.Minute)
+		if got := b.states(); got[Missing] != 1 {
+			t.Fatalf("states: %v, want the old staple withdrawn and no new one", got)
+		}
+		if got := b.log.from(slog.LevelError, ""); len(got) != 0 {
+			t.Errorf("said in its first minutes: %v", got)
+		}
+		b.pass(12 * time.Hour)
+		if got := b.log.from(slog.LevelError, ""); len(got) != 1 || got[0].message != "renewed certificate has no staple yet" {
+			t.Errorf("after half a day: %v, want one line", got)
+		}
+	})
+}
+
 // Responders made with x/crypto/ocsp, such as Vault's and OpenBao's, cut
 // producedAt to the minute, which may be before a leaf of this minute began.
 func TestAnAnswerMadeBeforeTheNewCertificateBeganIsQuiet(t *testing.T) {

@@ -150,6 +150,7 @@ func (a *Agent) onPlacement(t *target, p placed) {
 		log.Info("snippet written")
 	case p.staple != nil:
 		t.failed, t.failures, t.writeAt = "", 0, time.Time{}
+		t.lost = false
 		t.disk = holding(p.staple, p.disk)
 		t.disk.snippet, t.disk.mended = p.snip, true
 		if p.changed {
@@ -157,6 +158,7 @@ func (a *Agent) onPlacement(t *target, p placed) {
 		}
 	default:
 		t.failed, t.failures, t.writeAt = "", 0, time.Time{}
+		t.lost = t.lost || p.cause == profile.Renewed
 		t.disk = disk{stamp: p.disk, kind: kindOf(p.way), snippet: p.snip}
 		switch {
 		case !p.changed:

@@ -11,6 +11,7 @@ import (
 func (a *Agent) say(t *target, now time.Time) {
 	state := stateOf(t, now)
 	a.count(t, state)
+	a.sayLost(t, state, now)
 	if state == t.said || t.placing {
 		return
 	}
@@ -75,4 +76,15 @@ func (a *Agent) sayFound() {
 	case len(a.o.Groups) > 0:
 		a.log.Warn("no certificates found: they are looked for again, as often as rescan says")
 	}
+}
+
+// sayLost says once that a renewed certificate, which had a staple before, is
+// still without one when it is no longer new. That a request failed was said
+// then, as what may pass.
+func (a *Agent) sayLost(t *target, state State, now time.Time) {
+	if !t.lost || state != Missing || t.sub.attempts == 0 || now.Before(t.sub.expectUntil) {
+		return
+	}
+	t.lost = false
+	a.log.Error("renewed certificate has no staple yet", "cert", t.key.path, "staple", t.staple, "serial", t.sub.chain.Leaf.SerialHex())
 }

@@ -40,6 +40,7 @@ type target struct {
 	would    string    // what a dry run would have done
 
 	next    *staple.Staple // came while the file was busy; nil otherwise
+	lost    bool           // the staple of an earlier leaf was withdrawn, none has come since, and that is still to be said
 	placing bool           // a change of the staple file is on its way
 	looking bool           // an observation is on its way
 	seen    uint32         // number of the full look that found it last
