@@ -63,6 +63,9 @@ func (a *Agent) onObserved(ctx context.Context, found []observation) {
 
 // take makes t what an observation says of it.
 func (a *Agent) take(t *target, o observation, now time.Time) {
+	if t.failed != "" && o.disk.stamp != t.disk.stamp {
+		a.retry(t) // what was in the way may have gone
+	}
 	t.stamp, t.disk, t.around = o.stamp, o.disk, o.around
 	_, system := errors.AsType[syscall.Errno](o.err)
 	t.hopeless = o.err != nil && !system
@@ -98,6 +101,15 @@ func (a *Agent) take(t *target, o observation, now time.Time) {
 		a.watchDir(filepath.Dir(t.staple))
 	}
 	a.o.Index.put(t, &a.o.Groups[t.key.group])
+}
+
+// retry has the staple file of t written without a pause, though that has
+// failed before.
+func (a *Agent) retry(t *target) {
+	t.failures, t.writeAt = 0, time.Time{}
+	if s := t.sub; s != nil && s.failure == nil {
+		s.attempts = 0 // they were of the writing
+	}
 }
 
 // mayBeNoChain says what else to pass over quietly where a whole directory is

@@ -134,3 +134,29 @@ func TestFirstLooksAreHandedOverSoon(t *testing.T) {
 		}
 	}
 }
+
+func TestAFileIsWrittenOnceNothingIsInItsWay(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		b.issue("site.pem", a0)
+		b.behave("a.example", b.good(time.Hour, 0))
+		inTheWay := filepath.Join(b.dir, "site.pem.ocsp")
+		if err := os.Mkdir(inTheWay, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		b.run(nil)
+		b.pass(20 * time.Minute)
+		if got := b.states(); got[NotWritable] != 1 {
+			t.Fatalf("states: %v, want not-writable", got)
+		}
+		if err := os.Remove(inTheWay); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.agent.Rescan(t.Context()); err != nil { // as after the event of its removal
+			t.Fatal(err)
+		}
+		b.pass(2 * healPause)
+		if got := b.states(); got[Fresh] != 1 {
+			t.Errorf("states: %v, want fresh soon after the way was free", got)
+		}
+	})
+}
