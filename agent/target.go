@@ -43,8 +43,8 @@ type target struct {
 	lost    bool           // the staple of an earlier leaf was withdrawn, none has come since, and that is still to be said
 	placing bool           // a change of the staple file is on its way
 	looking bool           // an observation is on its way
-	seen    uint32         // number of the full look that found it last
 	again   bool           // something happened meanwhile: look once more
+	seen    uint32         // number of the full look that found it last
 }
 
 // trouble is why a certificate file has no leaf and issuer to work with.
@@ -127,10 +127,10 @@ type subject struct {
 	first       int           // index into urls of the one to begin with
 	round       int           // how many of them were tried in this round
 	asking      bool          // a request is on its way
-	claimedAt   time.Time     // when another process was first found to be asking; see claimed
 	force       bool          // ask although nothing is due
 	revived     bool          // its responder, which was down, answers again
 	expectUntil time.Time     // failures are expected till then: the leaf is so new
+	claimedAt   time.Time     // when another process was first found to be asking; see claimed
 	attempts    int           // failed rounds in a row
 	askedAt     time.Time     // end of the last round; zero: never
 	quiet       bool          // the last answer brought nothing newer
