@@ -149,7 +149,9 @@ func (r *placer) place(batch []placement) []placed {
 			if !p.changed && p.err == nil && p.still(&at) != nil {
 				continue // the bytes were there already, perhaps for another leaf by now
 			}
-			p.disk, _ = at.staples.StampOf(p.path) // read again if it cannot be looked at now
+			// Somebody may have changed the file before this: it is read again
+			// when the kernel tells of the write, or if it cannot be looked at.
+			p.disk, _ = at.staples.StampOf(p.path)
 			if p.snippet != "" {
 				p.snip, _ = at.snippets.StampOf(p.snippet)
 			}
