@@ -18,7 +18,7 @@ func TestTheAnnotatedExampleLoads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := len(c.Certificates), 2; got != want {
+	if got, want := len(c.Certificates), 3; got != want {
 		t.Fatalf("got %d certificates, want %d", got, want)
 	}
 	var names []string

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -62,6 +63,16 @@ func (r *reader) usedHooks(v value) []*Hook {
 		return []*Hook{}
 	}
 	return all
+}
+
+// unusedHooks finds listed hooks that nobody would ever be told by.
+func (r *reader) unusedHooks(c *Config, v value, listed []*Hook) {
+	for _, h := range listed {
+		used := slices.ContainsFunc(c.Certificates, func(set *Certificates) bool { return slices.Contains(set.Hooks, h) })
+		if field := r.named[h.Name].field; !used {
+			value{r, v.node, field}.failAt(r.lines[field], "%s is told of nothing: put its name into the hooks of certificates", quoted(h.Name))
+		}
+	}
 }
 
 func (r *reader) hookNames() []string {

@@ -85,6 +85,8 @@ func TestEachMistakeIsNamedWithItsLineAndField(t *testing.T) {
 		{"certificates with no paths", "certificates:\n- paths: []", []string{`2: certificates[0].paths: must not be empty`}},
 		{"text for paths", "certificates:\n- paths: /x", []string{`2: certificates[0].paths: must be a list, got text`}},
 		{"bad glob", "certificates:\n- paths: ['/x/[a']", []string{`2: certificates[0].paths[0]: "/x/[a" is not a valid glob`}},
+		{"hook that nothing is told to", "certificates:\n- {paths: [/x], hooks: [b]}\nhooks:\n- {name: a, command: [x]}\n- {name: b, command: [y]}", []string{
+			`4: hooks[0]: "a" is told of nothing: put its name into the hooks of certificates`}},
 		{"unknown server", "certificates:\n- paths: [/x]\n  server: ngnix", []string{`3: certificates[0].server: "ngnix" is not known, did you mean "nginx"?`}},
 		{"unknown placeholder", "certificates:\n- paths: [/x]\n  staple: '/y/{nam}.ocsp'",
 			[]string{`3: certificates[0].staple: unknown placeholder "{nam}", did you mean "{name}"?`}},

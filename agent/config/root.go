@@ -50,8 +50,12 @@ func (r *reader) config(c *Config, v value) {
 	if hooks != nil {
 		hooks.items(func(v value) { r.namedHook(v) })
 	}
+	listed := slices.Clone(r.hooks)
 	if certificates != nil {
 		r.certificates(c, *certificates)
+	}
+	if hooks != nil && len(c.Certificates) > 0 && len(r.problems) == 0 { // a mistyped name is one mistake
+		r.unusedHooks(c, *hooks, listed)
 	}
 	if responders != nil {
 		c.Responders = r.responders(*responders)

@@ -7,7 +7,25 @@ import (
 	"testing"
 
 	"github.com/spf13/pflag"
+
+	"github.com/restaple/restaple/agent/config"
 )
+
+func TestTheReadmesConfigurationsAreGood(t *testing.T) {
+	data, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(data), -1)
+	if len(blocks) < 3 {
+		t.Errorf("got %d configurations", len(blocks))
+	}
+	for _, b := range blocks {
+		if _, err := config.Parse("README.md", []byte(b[1])); err != nil {
+			t.Errorf("%v\n%s", err, b[1])
+		}
+	}
+}
 
 // TestTheReadmeNamesEveryCommandAndFlag finds what was added to the command line
 // and told nobody, and what the README still tells of.
