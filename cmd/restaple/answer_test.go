@@ -6,6 +6,7 @@ import (
 	"crypto"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 
 	"golang.org/x/crypto/ocsp"
 
+	"github.com/restaple/restaple/agent/config"
 	"github.com/restaple/restaple/agent/lab"
 )
 
@@ -228,6 +230,18 @@ func TestAConfigurationMayOnlyAnswer(t *testing.T) {
 	s.write(file, fmt.Appendf(nil, "listen: 127.0.0.1:0\nanswer_for: issuers\nissuers: [{certificate: %s, responder: http://ocsp.test/}]\n", issuer))
 	if code, out, errs := command(t, "config", "check", file); code != exitOK {
 		t.Errorf("exit %d, %s%s", code, out, errs)
+	}
+	c, err := config.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sys, err := assemble(c, nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sys.client.Close()
+	if sys.answers.options.Schedule != c.Schedule || c.Schedule == nil {
+		t.Error("what is kept does not follow the schedule")
 	}
 	counted := []byte(`{"since": "2026-03-01T12:00:00Z", "hits": 7, "kept": 3}`)
 	s.write(filepath.Join(s.state, "answers.json"), counted)
