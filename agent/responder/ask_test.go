@@ -117,7 +117,7 @@ func TestOtherMethod(t *testing.T) {
 			return r.Method == method
 		}
 	}
-	cut := func(method string) func(http.ResponseWriter, *http.Request) bool {
+	cut := func(method string) func(http.ResponseWriter, *http.Request) bool { // ends the connection
 		return func(_ http.ResponseWriter, r *http.Request) bool {
 			if r.Method == method {
 				panic(http.ErrAbortHandler)
@@ -153,7 +153,7 @@ func TestOtherMethod(t *testing.T) {
 		{name: "nothing", fault: "empty", want: []string{get, post}},
 		{name: "too much", fault: "huge", want: []string{get, post}, kind: KindTooLarge},
 		{name: "a reset", fault: "reset", want: []string{get, post}, kind: KindInterrupted},
-		{name: "a reset for GET", instead: cut(get), want: []string{get, post}},
+		{name: "a closed connection for GET", instead: cut(get), want: []string{get, post}},
 		{name: "a redirect loop", fault: "redirect-loop", want: []string{get, get, get, get, get}, kind: KindRedirect},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -246,6 +246,16 @@ func TestBothFailuresAreTold(t *testing.T) {
 	}
 	if e.Status != 503 || e.RetryAfter != 7*time.Second || e.Verdict() != LaneOverloaded {
 		t.Errorf("got status %d, retry after %v, verdict %v", e.Status, e.RetryAfter, e.Verdict())
+	}
+}
+
+// The same each time, or it would be said each time.
+func TestResetIsSaidWithoutAddresses(t *testing.T) {
+	w := newWorld(t, lab.ResponderOptions{})
+	w.fault(t, "reset")
+	first, second := askError(t, w.client, w.query(), KindInterrupted), askError(t, w.client, w.query(), KindInterrupted)
+	if first.Error() != second.Error() || strings.Contains(first.Err.Error(), "127.0.0.1") {
+		t.Errorf("got %q and %q", first, second)
 	}
 }
 

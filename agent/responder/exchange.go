@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -74,7 +75,7 @@ func (c *Client) hop(ctx context.Context, x *exchange, u *url.URL) (r *reply, ne
 	}
 	resp, err := transport.RoundTrip(newRequest(ctx, x, u, way.egress))
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, unaddressed(err)
 	}
 	defer resp.Body.Close()
 
@@ -161,12 +162,21 @@ func readBody(resp *http.Response, limit int64) ([]byte, error) {
 	}
 	buffer := bytes.NewBuffer(make([]byte, 0, max(0, resp.ContentLength)+bytes.MinRead))
 	if _, err := buffer.ReadFrom(io.LimitReader(resp.Body, limit+1)); err != nil {
-		return nil, fmt.Errorf("after %d octets of the answer: %w", buffer.Len(), err)
+		return nil, fmt.Errorf("after %d octets of the answer: %w", buffer.Len(), unaddressed(err))
 	}
 	if int64(buffer.Len()) > limit {
 		return nil, &sizeError{limit}
 	}
 	return buffer.Bytes(), nil
+}
+
+// unaddressed takes the addresses off an error of a connection that there was.
+// Our port is another each time, and so would be what is said.
+func unaddressed(err error) error {
+	if op, ok := errors.AsType[*net.OpError](err); ok && (op.Op == "read" || op.Op == "write") {
+		return op.Err
+	}
+	return err
 }
 
 // drain reads what is left of a short body, without which the connection

@@ -50,7 +50,7 @@ func better(first, second *try) (*Answer, *Error) {
 		a, other = first.answer, second
 	}
 	if a != nil {
-		a.Warnings = append(a.Warnings, other.method+" brought "+other.says())
+		a.Warnings = append(a.Warnings, other.method+": "+other.says())
 		return a, nil
 	}
 	both := *first.err
