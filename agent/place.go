@@ -54,7 +54,15 @@ func (a *Agent) place(t *target, p placement) {
 		t.would = "place a staple valid until " + stamp(p.staple.Expires)
 		return
 	case a.o.DryRun:
-		t.would = "withdraw the staple: " + string(p.cause)
+		// Nothing is written, so that this is still due after the staple that
+		// would end it.
+		switch {
+		case t.would != "":
+		case p.cause == profile.Absent:
+			t.would = "make the file that the server needs, without a staple"
+		default:
+			t.would = "withdraw the staple: " + string(p.cause)
+		}
 		return
 	}
 	g := &a.o.Groups[t.key.group]
