@@ -32,6 +32,7 @@ func TestEveryValueOfTheChartDoesSomething(t *testing.T) {
 			below: []string{"image"}, want: "r.example/x:1.2.3"},
 		{set: "serverImage=r.example/n:1", object: "Deployment web", path: pod("containers"), first: "nginx", below: []string{"image"}, want: "r.example/n:1"},
 		{set: "server=haproxy,serverImage=r.example/h:1", object: "Deployment web", path: pod("initContainers"), first: "links", below: []string{"image"}, want: "r.example/h:1"},
+		{set: "imagePullSecrets[0].name=registry", object: "Deployment web", path: pod("imagePullSecrets"), want: []any{map[string]any{"name": "registry"}}},
 		{set: "config.restaple=certificates: []", object: "ConfigMap web-restaple", path: []string{"data", "restaple.yaml"}, want: "certificates: []"},
 		{set: "config.nginx=# mine", object: "ConfigMap web-nginx", path: []string{"data", "site.conf"}, want: "# mine"},
 		{set: "server=haproxy,config.haproxy=# mine", object: "ConfigMap web-haproxy", path: []string{"data", "haproxy.cfg"}, want: "# mine"},
@@ -61,6 +62,35 @@ func TestEveryValueOfTheChartDoesSomething(t *testing.T) {
 		}
 		if said, err := tool(t, "helm", "lint", "--strict", "--set", tt.set, chart); err != nil {
 			t.Errorf("%s: %v\n%s", tt.set, err, said)
+		}
+	}
+}
+
+// TestMistakesInValuesAreSaid is about values that would be silently nothing,
+// or more than was wanted: a policy without ports lets everything out.
+func TestMistakesInValuesAreSaid(t *testing.T) {
+	for set, want := range map[string]string{
+		"replica=3":                                "replica",
+		"networkpolicy.enabled=false":              "networkpolicy",
+		"replicas=abc":                             "replicas",
+		"server=apache":                            "server",
+		"haproxyTold=sock":                         "haproxyTold",
+		"secretName=":                              "secretName",
+		"name=A_b":                                 "name",
+		"waitForStaple=never":                      "waitForStaple",
+		"networkPolicy.responderPorts=null":        "responderPorts",
+		"networkPolicy.responderPorts={}":          "responderPorts",
+		"networkPolicy.responderPorts={http}":      "responderPorts",
+		"networkPolicy.responders=null":            "responders",
+		"networkPolicy.responders={}":              "responders",
+		"networkPolicy.monitoring=":                "monitoring",
+		"imagePullSecrets={registry}":              "imagePullSecrets",
+		"config.restaple.certificates[0].server=x": "config",
+	} {
+		if text, err := template(t, "--set", set); err == nil {
+			t.Errorf("%s: taken, and gives\n%s", set, text)
+		} else if !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q named", set, err, want)
 		}
 	}
 }
