@@ -40,28 +40,35 @@ pinned() { awk -v module="$1" '$1 == module { print $2 }' packaging/tools/go.mod
 echo "documentation"
 host=$work/restaple-$(go env GOHOSTARCH)
 build "$(go env GOHOSTARCH)" "$host"
-mkdir -p "$work/man" "$work/completions" "$work/doc/examples"
+mkdir -p "$work"/{man,completions,deb} "$work"/doc/{agent,packaging}
 "$host" docs man "$work/man"
 gzip -9n "$work"/man/*
 "$host" completion bash >"$work/completions/restaple.bash"
 "$host" completion fish >"$work/completions/restaple.fish"
 "$host" completion zsh >"$work/completions/_restaple"
-cp LICENSE "$work/doc/copyright"
-for f in README.md CHANGELOG.md SECURITY.md packaging/OPERATIONS.md; do
-	[ ! -e "$f" ] || cp "$f" "$work/doc/"
-done
-cp examples/config/restaple.yaml "$work/doc/examples/"
-for example in systemd certbot acme.sh lego dehydrated; do
-	cp -r "examples/$example" "$work/doc/examples/"
-done
-find "$work/doc" -name '*_test.go' -delete
+# Documents name other files as they lie in the source, and so they lie here.
+cp README.md SECURITY.md "$work/doc/"
+cp agent/BENCHMARKS.md "$work/doc/agent/"
+cp -r examples "$work/doc/"
+cp -r packaging/{OPERATIONS.md,prometheus,grafana,helm} "$work/doc/packaging/"
+rm -r "$work/doc/examples/internal"
+find "$work/doc" -name '*.go' -delete
+# What is named and written otherwise in Debian.
+gzip -9n <CHANGELOG.md >"$work/deb/changelog.gz"
+gzip -9n >"$work/deb/changelog.Debian.gz" <<END
+restaple (${VERSION/-/\~}-1) unstable; urgency=medium
+
+  * A release of restaple: changelog.gz says what is new.
+
+ -- $(sed -n 's/^maintainer: //p' packaging/nfpm.yaml)  $(date -R -d "@$SOURCE_DATE_EPOCH")
+END
 
 for arch in ${ARCHES:-$(go env GOHOSTARCH)}; do
 	echo "$arch: program, bill of materials"
 	stage=$work/$arch
 	name=restaple_${VERSION}_linux_$arch
 	mkdir -p "$stage"
-	cp -r "$work"/{man,completions,doc} "$stage/"
+	cp -r "$work"/{man,completions,doc,deb} "$stage/"
 	build "$arch" "$work/restaple-$arch"
 	cp "$work/restaple-$arch" "$stage/restaple"
 	CGO_ENABLED=0 go run -trimpath ./packaging/inventory -version "$VERSION" -sbom "$out/$name.cdx.json" \
@@ -79,6 +86,7 @@ for arch in ${ARCHES:-$(go env GOHOSTARCH)}; do
 	echo "$arch: archive"
 	mkdir "$work/$name"
 	cp -r "$stage"/{restaple,man,completions,doc} "$work/$name/"
+	cp LICENSE CHANGELOG.md "$work/$name/doc/"
 	cp -r packaging/systemd "$work/$name/systemd"
 	rm -f "$work/$name"/systemd/*_test.go
 	tar -C "$work" --sort=name --owner=0 --group=0 --numeric-owner --format=gnu \

@@ -1,6 +1,10 @@
 package packaging
 
 import (
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/restaple/restaple/packaging/internal/machine"
@@ -11,6 +15,7 @@ import (
 func TestDebianPackageIsInstalledUpgradedRemovedAndPurged(t *testing.T) {
 	m := machine.Machine{Files: map[string]string{"old.deb": file(t, "1.2.3", ".deb"), "new.deb": file(t, "1.3.0", ".deb")}}
 	m.Run(t, `
+rm -rf /var/lib/restaple # of the machine around this one
 dpkg --install /payload/old.deb
 restaple version | grep 'restaple 1\.2\.3 '
 getent passwd restaple | grep ':/var/lib/restaple:/usr/sbin/nologin$'
@@ -19,6 +24,17 @@ man -w restaple-refresh
 systemd-analyze verify /usr/lib/systemd/system/restaple.service
 bash -c '. /usr/share/bash-completion/completions/restaple && complete -p restaple'
 dpkg --verify restaple
+
+# What a deploy hook does before the service has ever run.
+restaple lab init /lab
+mkdir -p /srv/tls
+restaple lab issue /lab site.test --out /srv/tls/site.pem
+restaple lab serve /lab &
+printf 'allow: [127.0.0.0/8]\ncertificates: [{paths: [/srv/tls], staple: "/var/lib/restaple/staples/{base}.ocsp"}]\n' >/tmp/restaple.yaml
+runuser -u restaple -- restaple refresh --wait=20s --config /tmp/restaple.yaml --state-dir /var/lib/restaple
+test -s /var/lib/restaple/staples/site.pem.ocsp
+kill %1
+rm -r /var/lib/restaple
 
 # A later version has another configuration: one that nobody has changed is
 # replaced.
@@ -49,7 +65,7 @@ rm -f /etc/restaple/restaple.yaml.dpkg-dist
 mkdir -p /var/lib/restaple/hooks /var/lib/restaple/staples
 touch /var/lib/restaple/claims /var/lib/restaple/staples/site.pem.ocsp /var/lib/restaple/other.ocsp
 dpkg --remove restaple
-not command -v restaple
+test ! -e /usr/bin/restaple
 test ! -e /usr/lib/systemd/system/restaple.service
 grep '# mine' /etc/restaple/restaple.yaml
 test -e /var/lib/restaple/claims
@@ -76,4 +92,20 @@ mkdir -p /var/lib/restaple/staples /var/lib/restaple/hooks
 dpkg --purge restaple
 test ! -e /var/lib/restaple
 `)
+}
+
+// TestLintianHasNoComplaint is about Debian's rules for packages. What does not
+// hold for this one is in debian/lintian-overrides, with the reason.
+func TestLintianHasNoComplaint(t *testing.T) {
+	deb := file(t, "1.2.3", ".deb")
+	lintian, err := exec.LookPath("lintian")
+	if err != nil {
+		if slices.Contains(strings.Split(os.Getenv("RESTAPLE_TEST_REQUIRE"), ","), "lintian") {
+			t.Fatal(err)
+		}
+		t.Skip("lintian is not installed")
+	}
+	if said, err := exec.Command(lintian, "--allow-root", "--fail-on", "error,warning", deb).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, said)
+	}
 }

@@ -12,7 +12,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -150,6 +152,32 @@ func TestTheChecksumsAreRight(t *testing.T) {
 	cmd.Dir = release(t, "1.2.3")
 	if said, err := cmd.CombinedOutput(); err != nil || strings.Count(string(said), ": OK") != 4 {
 		t.Errorf("%v\n%s", err, said)
+	}
+}
+
+// TestReleasedDocumentsFindWhatTheyName reads them where the packages and the
+// archive have them.
+func TestReleasedDocumentsFindWhatTheyName(t *testing.T) {
+	doc := filepath.Join(unpack(t), "doc")
+	for _, name := range []string{"README.md", "SECURITY.md", "packaging/OPERATIONS.md", "examples/kubernetes/README.md"} {
+		followLinks(t, filepath.Join(doc, name))
+	}
+	guide, err := os.ReadFile(filepath.Join(doc, "packaging", "OPERATIONS.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ofTheSource := []string{"packaging/build.sh", "packaging/docker/Dockerfile"} // which need the rest of it
+	names := regexp.MustCompile("`((?:examples|packaging)/[^` ]*)").FindAllStringSubmatch(string(guide), -1)
+	if len(names) < 5 {
+		t.Fatalf("the guide names only %q", names)
+	}
+	for _, n := range names {
+		if slices.Contains(ofTheSource, n[1]) {
+			continue
+		}
+		if _, err := os.Stat(filepath.Join(doc, n[1])); err != nil {
+			t.Errorf("OPERATIONS.md: %v", err)
+		}
 	}
 }
 

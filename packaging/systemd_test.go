@@ -25,6 +25,7 @@ served() { # by whom listens at a port
 serves_good() { served "$1" | grep 'Cert Status: good'; }
 serves_none() { served "$1" | grep -E 'OCSP response: no response sent|OCSP Response Status: trylater'; }
 
+rm -f /usr/sbin/policy-rc.d # of the machine around this one
 dpkg --install /payload/restaple.deb
 [ "$(systemctl is-enabled restaple.service || true)" = disabled ]
 not systemctl is-active restaple.service
@@ -74,6 +75,14 @@ journalctl --no-pager -u restaple.service | grep 'hint: name files or directorie
 systemctl stop restaple.service
 
 config /payload/examples/systemd/nginx.yaml
+
+# The guide's first steps, as they stand there.
+awk '/^The packages make the user/ {on = 1} /^Start restaple before/ {on = 0} on && /^    restaple config|^    runuser/' \
+	/usr/share/doc/restaple/packaging/OPERATIONS.md | tee /tmp/steps
+[ "$(wc -l </tmp/steps)" = 2 ]
+code=0; bash -ex /tmp/steps | tee /tmp/said || code=$?
+[ $code = 1 ] # there is no staple yet
+grep 'would place a staple valid until' /tmp/said
 
 # nginx does not start without the file of its staple, which is there in time.
 not nginx -t -q
@@ -223,8 +232,14 @@ cp /tmp/good.yaml /etc/restaple/restaple.yaml
 until_ is_status '1 fresh, 0 failing'
 dpkg --install /payload/restaple.deb
 
-# An upgrade restarts it; a removal ends it.
+# An upgrade restarts it, unless the machine's policy is against it; a removal
+# ends it.
 old=$(pid)
+printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+chmod +x /usr/sbin/policy-rc.d
+dpkg --install /payload/new.deb
+[ "$(pid)" = "$old" ]
+rm /usr/sbin/policy-rc.d
 dpkg --install /payload/new.deb
 until_ other "$old"
 [ "$(systemctl is-enabled restaple.service)" = enabled ]

@@ -5,6 +5,12 @@ systemd-sysusers restaple.conf >/dev/null 2>&1 || getent passwd restaple >/dev/n
 	useradd --system --user-group --no-create-home --home-dir /var/lib/restaple \
 		--shell /usr/sbin/nologin --comment "keeps OCSP staples fresh" restaple
 
+# The service would make them. What runs before it does, a first try by hand or
+# a deploy hook, cannot.
+for d in /var/lib/restaple /var/lib/restaple/staples; do
+	[ -e $d ] || install -d -o restaple -g restaple -m 0755 $d
+done
+
 if [ -d /run/systemd/system ]; then
 	systemctl daemon-reload || :
 	if [ "$1" -eq 1 ]; then
