@@ -71,3 +71,17 @@ func TestLookingShowsWhatAnotherProcessWasTold(t *testing.T) {
 		t.Errorf("state %q, reason %q, want missing for http", got.State, got.Reason)
 	}
 }
+
+// TestLookingShowsThatACertificateIsUnknown, as the agent did: the guide has one name for each state.
+func TestLookingShowsThatACertificateIsUnknown(t *testing.T) {
+	w := newWorld(t)
+	issued := w.issue("site.pem", lab.IssueOptions{})
+	w.responder.Forget(issued.Certificate.SerialNumber)
+	if got := w.once("nginx")["site.pem"]; got.State != agent.Unknown {
+		t.Fatalf("asked: state %q, want unknown", got.State)
+	}
+	w.options = func(o *agent.Options) { o.LookOnly = true }
+	if got := w.once("nginx")["site.pem"]; got.State != agent.Unknown || got.OK {
+		t.Errorf("looked at: state %q, ok %v, want unknown", got.State, got.OK)
+	}
+}

@@ -181,8 +181,13 @@ func (a *Agent) attach(t *target, c *chain.Chain, now time.Time) {
 		s.expectUntil = newUntil(t.stamp.ModTime(), c.Leaf.NotBefore, now)
 		s.failure = a.memory.recall(k.leaf)
 		s.logged = s.failure.saidBefore()
-		if a.o.LookOnly && s.failure != nil && s.failure.Told {
-			s.message, s.stated = staple.Revoked, s.failure.At // what is on disk is older, unless it came later than that
+		if f := s.failure; a.o.LookOnly && f != nil {
+			switch {
+			case f.Told:
+				s.message, s.stated = staple.Revoked, f.At // what is on disk is older, unless it came later than that
+			case f.Reason == string(staple.IsUnknown):
+				s.message = staple.Unknown
+			}
 		}
 		a.subjects[k] = s
 	} else {
