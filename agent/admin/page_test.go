@@ -193,3 +193,15 @@ func TestEveryStateHasAMark(t *testing.T) {
 		}
 	}
 }
+
+func TestARowThatFailsSaysWhy(t *testing.T) {
+	c := certificate("site", time.Now())
+	c.State, c.OK, c.MustStaple = agent.NoResponder, false, true
+	if r := newRow(&c, time.Now()); r.Error != "demands a staple and names no responder" {
+		t.Errorf("must-staple without a responder: got %q", r.Error)
+	}
+	c.OK, c.MustStaple = true, false
+	if r := newRow(&c, time.Now()); r.Error != "" {
+		t.Errorf("nothing to do: got %q", r.Error)
+	}
+}

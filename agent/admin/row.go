@@ -67,6 +67,9 @@ func newRow(c *agent.Certificate, now time.Time) row {
 		Bar: newBar(c, now), ThisUpdate: c.ThisUpdate, NextUpdate: c.NextUpdate,
 		Ask: until(c.RefreshAt, now), Responders: strings.Join(hosts(c.Responders), ", "), Error: c.Error, ErrorAt: c.ErrorAt,
 	}
+	if c.State == agent.NoResponder && !c.OK && r.Error == "" {
+		r.Error = "demands a staple and names no responder" // nothing else here would say what is wrong
+	}
 	if !c.Expires.IsZero() {
 		r.Left = "ended"
 		if d := c.Expires.Sub(now); d > 0 {
