@@ -24,6 +24,11 @@ const (
 	// a time.
 	mostLarge = 4
 
+	// idleTime is how long a connection may say nothing and hold a place:
+	// while all are held, a probe waits, and whoever probes restarts what
+	// does not answer.
+	idleTime = 3 * time.Second
+
 	// shutdownGrace is how long answers may go on after Serve is told to
 	// stop.
 	shutdownGrace = 2 * time.Second
@@ -109,7 +114,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      time.Minute,
-		IdleTimeout:       time.Minute,
+		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug),
 	}

@@ -3,6 +3,7 @@ package admin
 import (
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -167,4 +168,30 @@ func TestAnswersAreCompressedForThoseWhoTakeIt(t *testing.T) {
 			t.Errorf("acceptsGzip(%q) = %v, want %v", accept, got, want)
 		}
 	}
+}
+
+// TestWhoSaysNothingKeepsNoProbeWaiting has every place taken by somebody who
+// has asked once and stays. The probe in the examples waits for five seconds.
+func TestWhoSaysNothingKeepsNoProbeWaiting(t *testing.T) {
+	t.Parallel()
+	s := start(t, "tcp", &scene{}, false)
+	for range mostConnections {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	probe := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := probe.Get(s.url + "/healthz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
 }
