@@ -181,6 +181,38 @@ func TestReleasedDocumentsFindWhatTheyName(t *testing.T) {
 	}
 }
 
+// TestTheBillOfMaterialsFitsCycloneDX holds it against CycloneDX's own schema,
+// and one that is wrong, too.
+func TestTheBillOfMaterialsFitsCycloneDX(t *testing.T) {
+	machine.Require(t, "billcheck")
+	bill := file(t, "1.2.3", ".cdx.json")
+	cmd := exec.Command("go", "mod", "download", "-json", "github.com/CycloneDX/cyclonedx-go")
+	cmd.Dir = "tools"
+	said, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var library struct{ Dir string }
+	if err := json.Unmarshal(said, &library); err != nil {
+		t.Fatal(err)
+	}
+	schemas := filepath.Join(library.Dir, "schema")
+	if said, err := machine.Tool(t, "billcheck", schemas, bill).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, said)
+	}
+	right, err := os.ReadFile(bill)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrong := filepath.Join(t.TempDir(), "wrong.cdx.json")
+	if err := os.WriteFile(wrong, bytes.ReplaceAll(right, []byte("SHA-256"), []byte("SHA256")), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := machine.Tool(t, "billcheck", schemas, wrong).CombinedOutput(); err == nil || !bytes.Contains(said, []byte("hashes.0.alg")) {
+		t.Errorf("a hash of an unknown kind: got %v, %s", err, said)
+	}
+}
+
 func TestTheBillOfMaterialsListsEveryModule(t *testing.T) {
 	dir := unpack(t)
 	program := filepath.Join(dir, "restaple")
