@@ -42,7 +42,7 @@ type Agent struct {
 
 	// What the loop owns.
 	targets  map[targetKey]*target
-	byStaple map[string]*target
+	owners   map[string]*target // of staple files and snippets
 	subjects map[subjectKey]*subject
 	due      schedule.Queue[*subject]
 	lookings int // observations on their way
@@ -99,7 +99,7 @@ func New(o Options) (*Agent, error) {
 			true:  staple.NewVerifier(staple.Options{Strict: true}),
 		},
 		targets:    make(map[targetKey]*target),
-		byStaple:   make(map[string]*target),
+		owners:     make(map[string]*target),
 		subjects:   make(map[subjectKey]*subject),
 		problems:   make(map[string]string),
 		stapleDirs: make(map[string]bool),

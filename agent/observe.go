@@ -140,6 +140,7 @@ func (l look) do(now time.Time) observation {
 		o.disk.snippet, _ = watcher.StampOf(l.snippet)
 		text, err := readLimited(l.snippet)
 		o.disk.mended = err == nil && bytes.Equal(text, l.text)
+		o.disk.stray = err == nil && !profile.IsSnippet(text)
 	}
 	return o
 }

@@ -327,6 +327,67 @@ func TestTwoCertificatesForOneStapleAreToldApart(t *testing.T) {
 	}
 }
 
+// TestSnippetIsOfOneCertificate shows that two certificates of one name in
+// different directories do not take turns with a snippet, which would have nginx
+// staple the one with the staple of the other.
+func TestSnippetIsOfOneCertificate(t *testing.T) {
+	w := newWorld(t)
+	snippets := t.TempDir()
+	w.group = func(g *agent.Group) {
+		g.Profile = g.Profile.WithSnippet()
+		g.Snippet, g.SnippetText = snippets+"/one.conf", profile.Snippet
+	}
+	w.issue("a.pem", lab.IssueOptions{})
+	w.issue("b.pem", lab.IssueOptions{})
+	var before []byte
+	for range 3 {
+		got := w.once("nginx")
+		states := []agent.State{got["a.pem"].State, got["b.pem"].State}
+		slices.Sort(states)
+		if want := []agent.State{agent.Fresh, agent.PathConflict}; !slices.Equal(states, want) {
+			t.Errorf("states %v, want %v", states, want)
+		}
+		text, err := os.ReadFile(snippets + "/one.conf")
+		if err != nil || before != nil && !bytes.Equal(text, before) {
+			t.Errorf("snippet: got %q, %v, want it as it was, %q", text, err, before)
+		}
+		before = text
+	}
+}
+
+// TestSnippetReplacesNothingElse has a snippet's path be that of a site's
+// configuration, or of the staple.
+func TestSnippetReplacesNothingElse(t *testing.T) {
+	w := newWorld(t)
+	snippets := t.TempDir()
+	template := snippets + "/{name}.conf"
+	w.group = func(g *agent.Group) {
+		g.Profile = g.Profile.WithSnippet()
+		g.Snippet, g.SnippetText = template, profile.Snippet
+	}
+	issued := w.issue("site.pem", lab.IssueOptions{})
+	const site = "server {\n\tlisten 443 ssl;\n}\n"
+	if err := os.WriteFile(snippets+"/site.conf", []byte(site), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, what := range []string{"good", "revoked"} {
+		got := w.once("nginx")["site.pem"]
+		if got.State != agent.PathConflict || got.OK || !strings.Contains(got.Error, "holds something else") {
+			t.Errorf("%s: got %q (%s), want path-conflict", what, got.State, got.Error)
+		}
+		if text, err := os.ReadFile(snippets + "/site.conf"); string(text) != site {
+			t.Errorf("%s: the site's configuration is now %q, %v", what, text, err)
+		}
+		if err := w.responder.Revoke(issued.Certificate.SerialNumber, "", time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	template = "{path}.ocsp"
+	if got := w.once("nginx")["site.pem"]; got.State != agent.PathConflict {
+		t.Errorf("a snippet in the staple's place: got %q (%s), want path-conflict", got.State, got.Error)
+	}
+}
+
 func TestStapleNeverReplacesACertificate(t *testing.T) {
 	w := newWorld(t)
 	w.group = func(g *agent.Group) { g.Template = "{dir}/other.pem" }

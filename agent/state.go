@@ -30,7 +30,7 @@ const (
 	LeafNotYet    State = "leaf-not-yet"  // the leaf is not valid yet
 	Unreadable    State = "unreadable"    // the certificate cannot be read
 	NotWritable   State = "not-writable"  // the staple file cannot be written
-	PathConflict  State = "path-conflict" // two certificates want the same staple file
+	PathConflict  State = "path-conflict" // two certificates want the same staple file or snippet, or something else is there
 	notACandidate State = ""              // no leaf in the file
 )
 

@@ -95,7 +95,10 @@ func (a *Agent) take(t *target, o observation, now time.Time) {
 	t.trouble, t.problem = none, ""
 	a.attach(t, o.chain, now)
 	a.fit(t, o.unfit)
-	a.byStaple[t.staple] = t
+	a.owners[t.staple] = t
+	if t.snippet != "" {
+		a.owners[t.snippet] = t
+	}
 	if t.staple != t.key.path+".ocsp" {
 		a.elsewhere.Store(t.staple, t.key.path)
 		a.watchDir(filepath.Dir(t.staple))
@@ -128,13 +131,26 @@ func (a *Agent) watchDir(dir string) {
 	}
 }
 
-// conflictOf says why the staple of t may not be where it should go; "": it may.
+// conflictOf says which file of t belongs to another, or is something else than
+// restaple would write there; "" if there is none.
 func (a *Agent) conflictOf(t *target) string {
-	if other := a.byStaple[t.staple]; other != nil && other != t {
-		return fmt.Sprintf("its staple %s is already the staple of %s", t.staple, other.key.path)
+	if other := a.owners[t.staple]; other != nil && other != t {
+		return fmt.Sprintf("its staple %s is already that of %s", t.staple, other.key.path)
 	}
 	if t.disk.kind == foreign || a.isCertificate(t) {
 		return fmt.Sprintf("its staple %s would replace a certificate or a key", t.staple)
+	}
+	if t.snippet == "" {
+		return ""
+	}
+	if t.snippet == t.staple {
+		return fmt.Sprintf("its snippet %s would replace its staple", t.snippet)
+	}
+	if other := a.owners[t.snippet]; other != nil && other != t {
+		return fmt.Sprintf("its snippet %s is already that of %s", t.snippet, other.key.path)
+	}
+	if t.disk.stray {
+		return fmt.Sprintf("its snippet %s would replace a file that holds something else", t.snippet)
 	}
 	return ""
 }
@@ -232,8 +248,9 @@ func newUntil(placed, notBefore, now time.Time) time.Time {
 
 // detach takes t from its subject; a subject without targets is gone.
 func (a *Agent) detach(t *target) {
-	if a.byStaple[t.staple] == t {
-		delete(a.byStaple, t.staple)
+	if a.owners[t.staple] == t {
+		delete(a.owners, t.staple)
+		delete(a.owners, t.snippet)
 		a.elsewhere.Delete(t.staple)
 	}
 	s := t.sub
@@ -260,7 +277,7 @@ func (a *Agent) forget(t *target) {
 	if t.sub != nil {
 		a.log.Info("certificate gone", "cert", t.key.path)
 	}
-	if a.byStaple[t.staple] == t && a.tally.States[PathConflict] > 0 {
+	if a.owners[t.staple] == t && a.tally.States[PathConflict] > 0 {
 		a.rescan = true // its place may be what another one waits for
 	}
 	a.detach(t)

@@ -112,7 +112,7 @@ func TestPlaceOfAStapleIsTakenOverWhenItsCertificateGoes(t *testing.T) {
 			t.Fatalf("states: %v, want one of two fresh and the other in conflict", got)
 		}
 		b.agent.onLoop(t.Context(), func() {
-			gone := b.agent.byStaple[filepath.Join(b.dir, "one.ocsp")].key.path
+			gone := b.agent.owners[filepath.Join(b.dir, "one.ocsp")].key.path
 			if err := os.Remove(gone); err != nil {
 				t.Error(err)
 			}

@@ -69,9 +69,9 @@ type disk struct {
 	ends   time.Time // effective expiry
 
 	// snippet is the stamp of the snippet, mended whether it is what it
-	// has to be beside a staple.
-	snippet watcher.Stamp
-	mended  bool
+	// has to be beside a staple, stray whether no snippet was ever like it.
+	snippet       watcher.Stamp
+	mended, stray bool
 }
 
 type kind uint8

@@ -12,6 +12,14 @@ func SnippetFileOnly(staple string) string {
 	return `ssl_stapling_file "` + nginxQuoted.Replace(staple) + `";` + "\n"
 }
 
+// IsSnippet reports whether a file may be a snippet, of whatever staple: it may
+// be torn, but is not what somebody else has written.
+func IsSnippet(content []byte) bool {
+	const begin = "ssl_stapling"
+	n := min(len(content), len(begin))
+	return string(content[:n]) == begin[:n]
+}
+
 // nginxQuoted writes what nginx takes for something else between double quotes.
 var nginxQuoted = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 

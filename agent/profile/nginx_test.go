@@ -34,6 +34,17 @@ func TestSnippetsNameWhateverAStapleIsCalled(t *testing.T) {
 	}
 }
 
+func TestSnippetsAreKnown(t *testing.T) {
+	for text, want := range map[string]bool{
+		"": true, "ssl_sta": true, Snippet("/a.ocsp"): true, SnippetFileOnly("/b.ocsp"): true,
+		"server {\n": false, "ssl_certificate /x;\n": false, "# ssl_stapling on;\n": false, "s\n": false,
+	} {
+		if got := IsSnippet([]byte(text)); got != want {
+			t.Errorf("%q: got %v, want %v", text, got, want)
+		}
+	}
+}
+
 func TestSnippetForABlockThatSwitchesStaplingOn(t *testing.T) {
 	if got, want := SnippetFileOnly("/a/b.ocsp"), "ssl_stapling_file \"/a/b.ocsp\";\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)

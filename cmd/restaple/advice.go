@@ -52,6 +52,9 @@ func advice(c agent.Certificate) string {
 		}
 		return "" // the error says what is wrong with the file
 	case agent.PathConflict:
+		if strings.HasPrefix(c.Error, "its snippet") {
+			return "give each certificate a snippet of its own with `snippet:`, such as /etc/nginx/staple.d/{path}.conf: a {name} may occur in several directories"
+		}
 		return "give each certificate its own staple with `staple:`, such as {path}.ocsp"
 	}
 	if c.OK {

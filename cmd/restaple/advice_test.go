@@ -23,6 +23,7 @@ func TestAdviceFitsTheCause(t *testing.T) {
 		{agent.NotWritable, unix.EDQUOT, "make room"},
 		{agent.Unreadable, unix.EACCES, "read the certificate"},
 		{agent.Unreadable, unix.EIO, ""},
+		{agent.PathConflict, unix.EEXIST, "`staple:`"},
 	} {
 		got := advice(agent.Certificate{State: row.state, Error: "replace x.ocsp: write: " + row.err.Error()})
 		if !strings.Contains(got, row.want) || row.want == "" && got != "" {
@@ -81,5 +82,12 @@ func TestThereIsAdviceOnEachReason(t *testing.T) {
 		if advice(agent.Certificate{State: agent.Missing, Reason: string(r)}) == "" {
 			t.Errorf("there is none on %s", r)
 		}
+	}
+}
+
+func TestAdviceOnSnippetsThatMeet(t *testing.T) {
+	c := agent.Certificate{State: agent.PathConflict, Error: "its snippet /x.conf is already that of /a.pem"}
+	if got := advice(c); !strings.Contains(got, "`snippet:`") {
+		t.Errorf("got %q", got)
 	}
 }
