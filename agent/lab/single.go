@@ -136,8 +136,10 @@ func addTime(b *cryptobyte.Builder, t time.Time, format string) {
 	})
 }
 
+// addExtensions leaves the list out if it is nil; an empty one is written, as
+// responders of x/crypto/ocsp do.
 func addExtensions(b *cryptobyte.Builder, extensions []pkix.Extension) {
-	if len(extensions) == 0 {
+	if extensions == nil {
 		return
 	}
 	b.AddASN1(explicit(1), func(b *cryptobyte.Builder) {

@@ -22,13 +22,14 @@ func clients() []Reader {
 		{Accepts, "thisUpdate may be a day ahead", []Trait{future}},
 		{Accepts, "until two days after thisUpdate", []Trait{noNextUpdate}},
 		{Accepts, "until ten days after thisUpdate", []Trait{old}},
-		{Accepts, "", []Trait{oddProduced, multi, over16K, over10K, endingSoon, good}},
+		{Accepts, "", []Trait{oddProduced, multi, emptyList, over16K, over10K, endingSoon, good}},
 	}}, {Name: "chromium", Client: true, rules: []rule{
 		{Refuses, "revoked", []Trait{saysRevoked}},
 		{Refuses, "a staple without octets is no TLS", []Trait{blank}},
 		{Refuses, "the certificate itself has expired", []Trait{leafEnded}},
 		{Ignores, own, []Trait{asText, garbage, trailing, tryLater, unstapled, errorStatus, mismatch,
 			notAuthorized, badSignature, critical, badWindow, saysUnknown, expired, farFuture, future, oddProduced}},
+		{Ignores, "it does not parse", []Trait{emptyList}},
 		{Ignores, "thisUpdate is more than seven days ago", []Trait{old}},
 		{Accepts, "", []Trait{multi, sha256ID, noNextUpdate, over16K, over10K, endingSoon, good}},
 	}}, {Name: "gnutls", Client: true, rules: []rule{
@@ -42,21 +43,21 @@ func clients() []Reader {
 		{Ignores, own, []Trait{tryLater, errorStatus}},
 		{Accepts, "if the SingleResponse of the certificate is the first, otherwise it refuses", []Trait{multi}},
 		{Accepts, "it does not mind", []Trait{saysUnknown, farFuture, future, critical, oddProduced}},
-		{Accepts, "", []Trait{sha256ID, noNextUpdate, over16K, over10K, endingSoon, old, good}},
+		{Accepts, "", []Trait{sha256ID, noNextUpdate, emptyList, over16K, over10K, endingSoon, old, good}},
 	}}, {Name: "curl", Client: true, rules: []rule{
 		{Refuses, curlRefuses, []Trait{blank, asText, garbage, tryLater, unstapled, errorStatus, mismatch, sha256ID, notAuthorized, badSignature,
 			badWindow, saysRevoked, saysUnknown, expired, farFuture, future}},
 		{Refuses, "the certificate itself has expired", []Trait{leafEnded}},
 		{Refuses, opensslSize, []Trait{over16K}},
 		{Accepts, "it does not mind", []Trait{critical, oddProduced, trailing}},
-		{Accepts, "", []Trait{multi, noNextUpdate, over10K, endingSoon, old, good}},
+		{Accepts, "", []Trait{multi, noNextUpdate, emptyList, over10K, endingSoon, old, good}},
 	}}, {Name: "openssl", Client: true, rules: []rule{
 		{Refuses, "it does not parse", []Trait{blank, asText, garbage}},
 		{Refuses, opensslSize, []Trait{over16K}},
 		{Refuses, "with -verify_return_error: the certificate itself has expired", []Trait{leafEnded}},
 		{Accepts, "s_client -status prints it and looks no further", []Trait{trailing, tryLater, unstapled, errorStatus, mismatch, notAuthorized,
 			badSignature, critical, badWindow, saysRevoked, saysUnknown, expired, farFuture, future, oddProduced, multi, sha256ID,
-			noNextUpdate, over10K, endingSoon, old, good}},
+			noNextUpdate, emptyList, over10K, endingSoon, old, good}},
 	}}}
 }
 

@@ -40,6 +40,6 @@ func envoyReacts() []rule {
 		{Ignores, "without nextUpdate it counts as expired", []Trait{noNextUpdate}},
 		{Serves, "it drops it at nextUpdate", []Trait{endingSoon}},
 		{Serves, "it verifies neither signature nor status", []Trait{notAuthorized, badSignature, saysRevoked, saysUnknown}},
-		{Serves, "", []Trait{critical, farFuture, future, oddProduced, leafEnded, sha256ID, over16K, over10K, old, good}},
+		{Serves, "", []Trait{critical, farFuture, future, oddProduced, leafEnded, sha256ID, emptyList, over16K, over10K, old, good}},
 	}
 }

@@ -36,7 +36,7 @@ func eximReacts() []rule {
 			expired, badWindow, saysRevoked}},
 		{Serves, "no TLS any more if it is read again after nextUpdate", []Trait{endingSoon}},
 		{Serves, "it verifies no signature", []Trait{badSignature, notAuthorized}},
-		{Serves, "", []Trait{critical, saysUnknown, farFuture, future, oddProduced, leafEnded, multi, sha256ID, noNextUpdate,
+		{Serves, "", []Trait{critical, saysUnknown, farFuture, future, oddProduced, leafEnded, multi, sha256ID, noNextUpdate, emptyList,
 			over16K, over10K, old, good}},
 	}
 }

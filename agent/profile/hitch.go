@@ -41,7 +41,7 @@ func hitchReacts() []rule {
 		{Ignores, "nextUpdate has passed", []Trait{expired, badWindow}},
 		{Serves, "without the octets that follow it", []Trait{trailing}},
 		{Serves, "it drops it at nextUpdate", []Trait{endingSoon}},
-		{Serves, "", []Trait{critical, farFuture, future, oddProduced, leafEnded, multi, noNextUpdate, over16K, over10K, old, good}},
+		{Serves, "", []Trait{critical, farFuture, future, oddProduced, leafEnded, multi, noNextUpdate, emptyList, over16K, over10K, old, good}},
 	}
 }
 

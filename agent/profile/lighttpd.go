@@ -38,6 +38,6 @@ func lighttpdReacts() []rule {
 		{Serves, "it drops it a minute or two after nextUpdate", []Trait{endingSoon}},
 		{Serves, "it looks at nothing but nextUpdate", []Trait{tryLater, unstapled, errorStatus, mismatch, notAuthorized, badSignature, critical,
 			saysRevoked, saysUnknown, farFuture, future, oddProduced, leafEnded}},
-		{Serves, "", []Trait{multi, sha256ID, noNextUpdate, over16K, over10K, old, good}},
+		{Serves, "", []Trait{multi, sha256ID, noNextUpdate, emptyList, over16K, over10K, old, good}},
 	}
 }

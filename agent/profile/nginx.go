@@ -55,6 +55,6 @@ func nginxReacts() []rule {
 		{Serves, "it never looks at nextUpdate, so reload it in time", []Trait{endingSoon}},
 		{Serves, "it verifies nothing", []Trait{tryLater, unstapled, errorStatus, mismatch, notAuthorized, badSignature, critical, badWindow,
 			saysRevoked, saysUnknown, farFuture, future, oddProduced, leafEnded}},
-		{Serves, "", []Trait{multi, sha256ID, noNextUpdate, over16K, over10K, old, good}},
+		{Serves, "", []Trait{multi, sha256ID, noNextUpdate, emptyList, over16K, over10K, old, good}},
 	}
 }

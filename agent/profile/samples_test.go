@@ -112,6 +112,7 @@ func samples(t testing.TB, pki *lab.PKI, now time.Time) []sample {
 		}},
 		{sha256ID, func(r *lab.Response) { r.Singles[0].Hash = crypto.SHA256 }},
 		{noNextUpdate, func(r *lab.Response) { r.Singles[0].NextUpdate = time.Time{} }},
+		{emptyList, func(r *lab.Response) { r.Singles[0].Extensions = []pkix.Extension{} }},
 		{endingSoon, func(r *lab.Response) { r.Singles[0].NextUpdate = now.Add(4 * time.Minute) }},
 		{old, func(r *lab.Response) { *r = ca.Vouch(leaf.Certificate, now.Add(-9*aDay), now.Add(aDay)) }},
 		{over10K, func(r *lab.Response) { r.Singles[0].Extensions = oddExtension(11000, false) }},

@@ -52,6 +52,6 @@ func trafficserverReacts() []rule {
 		{Serves, "it never looks at nextUpdate, so reload it in time", []Trait{endingSoon}},
 		{Serves, "it verifies nothing", []Trait{tryLater, unstapled, errorStatus, mismatch, notAuthorized, badSignature, critical, badWindow,
 			saysRevoked, saysUnknown, farFuture, future, oddProduced}},
-		{Serves, "", []Trait{trailing, multi, sha256ID, noNextUpdate, old, good}},
+		{Serves, "", []Trait{trailing, multi, sha256ID, noNextUpdate, emptyList, old, good}},
 	}
 }

@@ -43,10 +43,11 @@ const (
 	multi         Trait = "multi"           // several SingleResponses
 	sha256ID      Trait = "sha256-certid"   // a CertID that is not hashed with SHA-1
 	noNextUpdate  Trait = "no-next-update"
-	old           Trait = "old"      // thisUpdate more than seven days ago
-	over10K       Trait = "over-10k" // more than Traffic Server reads
-	over16K       Trait = "over-16k" // more than HAProxy reads and OpenSSL clients take
-	good          Trait = "good"     // nothing is wrong with it
+	emptyList     Trait = "empty-extensions" // a list of extensions without any
+	old           Trait = "old"              // thisUpdate more than seven days ago
+	over10K       Trait = "over-10k"         // more than Traffic Server reads
+	over16K       Trait = "over-16k"         // more than HAProxy reads and OpenSSL clients take
+	good          Trait = "good"             // nothing is wrong with it
 )
 
 // Traits returns every trait there is. Where a reader reacts to several of
@@ -55,7 +56,7 @@ func Traits() []Trait {
 	return []Trait{
 		blank, asText, garbage, unstapled, tryLater, errorStatus, mismatch, notAuthorized, badSignature, critical,
 		badWindow, saysRevoked, saysUnknown, expired, farFuture, future, oddProduced, leafEnded,
-		multi, sha256ID, noNextUpdate, over16K, over10K, trailing, endingSoon, old, good,
+		multi, sha256ID, noNextUpdate, emptyList, over16K, over10K, trailing, endingSoon, old, good,
 	}
 }
 
@@ -198,6 +199,7 @@ func ofStaple(s *staple.Staple, now time.Time) []Trait {
 	add(s.Singles > 1, multi)
 	add(s.Hash != crypto.SHA1, sha256ID)
 	add(s.NextUpdate.IsZero(), noNextUpdate)
+	add(s.EmptyExtensions, emptyList)
 	left := s.NextUpdate.Sub(now)
 	add(!s.NextUpdate.IsZero() && left > 0 && left <= haproxyMargin, endingSoon)
 	add(now.Sub(s.ThisUpdate) > oldDays, old)

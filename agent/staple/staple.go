@@ -43,6 +43,10 @@ type Staple struct {
 	// GnuTLS and Java refuse the whole response for one.
 	Unreadable int
 
+	// EmptyExtensions says that the response has a list of extensions without
+	// any in it, for which Chromium ignores it.
+	EmptyExtensions bool
+
 	// RevokedAt and RevocationReason are set if Status is Revoked; the
 	// reason is a name of RFC 5280 section 5.3.1, or "" if none was given.
 	RevokedAt        time.Time

@@ -119,6 +119,7 @@ func (r *response) staple(single *single, signer *signer, leaf *chain.Leaf) *Sta
 		Delegated:        signer.delegated,
 		Signer:           signer.name,
 		Unreadable:       r.unreadable,
+		EmptyExtensions:  r.hasEmptyExtensions(),
 		RevokedAt:        single.revokedAt,
 		RevocationReason: single.reason,
 	}
