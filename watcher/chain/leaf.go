@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -83,11 +84,16 @@ func mustStaple(cert *x509.Certificate) (bool, error) {
 	return found, nil
 }
 
-// urls drops what cannot be a URL, so that "none" is an empty list.
+// maxURLs is how many URLs of a kind count. CAs name one or two; all of a
+// certificate with a thousand would be asked in each round.
+const maxURLs = 10
+
+// urls drops what cannot be a URL, so that "none" is an empty list, and what is
+// there twice.
 func urls(in []string) []string {
 	var out []string
 	for _, u := range in {
-		if u = strings.TrimSpace(u); u != "" {
+		if u = strings.TrimSpace(u); u != "" && len(out) < maxURLs && !slices.Contains(out, u) {
 			out = append(out, u)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"fmt"
 	"math/big"
 	"net"
 	"slices"
@@ -34,6 +35,23 @@ func TestLeafKeepsWhatAStapleNeeds(t *testing.T) {
 	}
 	if !slices.Equal(leaf.Responders, []string{"http://ocsp.example/"}) || !slices.Equal(leaf.CAIssuers, []string{"http://ca.example/ca.der"}) {
 		t.Errorf("got %q, %q", leaf.Responders, leaf.CAIssuers)
+	}
+}
+
+func TestOnlySoManyURLsCount(t *testing.T) {
+	var many []string
+	for i := range 1000 {
+		many = append(many, "", fmt.Sprintf(" http://%d.example/", i/2))
+	}
+	leaf, err := NewLeaf(issue(t, nil, "leaf", func(c *x509.Certificate) { c.OCSPServer, c.IssuingCertificateURL = many, many[:4] }).cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := leaf.Responders; len(got) != maxURLs || got[0] != "http://0.example/" || got[1] != "http://1.example/" {
+		t.Errorf("responders: %q", got)
+	}
+	if got := leaf.CAIssuers; len(got) != 1 {
+		t.Errorf("issuers: %q", got)
 	}
 }
 
