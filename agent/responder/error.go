@@ -81,7 +81,21 @@ func kindOf(err error) Kind {
 	return KindInterrupted
 }
 
+// ClientCertError says why a responder could not be shown our own certificate. A
+// tls.Config's GetClientCertificate returns it, or it would look like the
+// connection's fault.
+type ClientCertError struct{ Err error }
+
+// Error implements error and names the setting.
+func (e *ClientCertError) Error() string { return "client_cert: " + e.Err.Error() }
+
+// Unwrap returns what is wrong.
+func (e *ClientCertError) Unwrap() error { return e.Err }
+
 func isTLS(err error) bool {
+	if _, ok := errors.AsType[*ClientCertError](err); ok {
+		return true
+	}
 	if errors.Is(err, http.ErrSchemeMismatch) {
 		return true
 	}

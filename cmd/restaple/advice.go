@@ -66,6 +66,8 @@ func advice(c agent.Certificate) string {
 // forFailure is advice about the last request that failed.
 func forFailure(c agent.Certificate) string {
 	switch {
+	case c.Reason == "tls" && strings.Contains(c.Error, "client_cert:"):
+		return "our own certificate for this host cannot be read, or the key is not its own: put both in their places, they are read each time"
 	case c.Reason == "tls" && strings.Contains(c.Error, "remote error"):
 		return "the responder ends the TLS handshake: it may want to know us by `client_cert:` and `client_key:` for this host"
 	case c.Reason == "proxy" && strings.Contains(c.Error, http.StatusText(http.StatusProxyAuthRequired)):

@@ -75,14 +75,17 @@ func egress(host string, r *config.Responder, except string, fail failer) *respo
 	if r.ClientCert != "" {
 		// Read for each handshake: the key is not kept, and a renewed
 		// certificate is taken without a restart.
-		load := func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			pair, err := tls.LoadX509KeyPair(r.ClientCert, r.ClientKey)
-			return &pair, err
-		}
-		if _, err := load(nil); err != nil {
+		load := func() (tls.Certificate, error) { return tls.LoadX509KeyPair(r.ClientCert, r.ClientKey) }
+		if _, err := load(); err != nil {
 			fail("client_cert", err)
 		}
-		e.TLS.GetClientCertificate = load
+		e.TLS.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			pair, err := load()
+			if err != nil {
+				return nil, &responder.ClientCertError{Err: err}
+			}
+			return &pair, nil
+		}
 	}
 	return e
 }

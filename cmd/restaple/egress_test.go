@@ -224,7 +224,11 @@ func TestRenewedClientCertificateIsTakenWithoutARestart(t *testing.T) {
 	if e, ok := errors.AsType[*responder.Error](err); !ok || e.Kind != responder.KindTLS {
 		t.Fatalf("with a stranger's certificate: %v, want kind tls", err)
 	}
-	s.write(o.cert, good)
+	s.write(o.cert, good) // and its key follows
+	_, err = client.Ask(t.Context(), q)
+	if e, ok := errors.AsType[*responder.Error](err); !ok || e.Kind != responder.KindTLS || !strings.Contains(e.Error(), "client_cert: ") {
+		t.Errorf("with another's key: %v, want kind tls and the setting", err)
+	}
 	s.write(o.key, goodKey)
 	if _, err := client.Ask(t.Context(), q); err != nil {
 		t.Errorf("with the renewed one: %v", err)
