@@ -156,7 +156,7 @@ func (a *Agent) differs(t *target, f sighting) bool {
 	case t.trouble == notChain, t.trouble == unreadable && t.hopeless:
 		return false
 	case t.trouble == conflict:
-		return t.disk.stamp != f.staple || a.conflictOf(t) == ""
+		return t.disk.stamp != f.staple || t.disk.snippet != f.snippet || a.conflictOf(t) == ""
 	case t.sub == nil:
 		return true
 	}

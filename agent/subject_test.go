@@ -160,3 +160,35 @@ func TestAFileIsWrittenOnceNothingIsInItsWay(t *testing.T) {
 		}
 	})
 }
+
+func TestASnippetsPlaceIsTakenOnceItIsFree(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		nginx, err := profile.ByName("nginx")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.issue("site.pem", a0)
+		b.behave("a.example", b.good(time.Hour, 0))
+		inTheWay := filepath.Join(b.dir, "site.conf")
+		if err := os.WriteFile(inTheWay, []byte("server { listen 443 ssl; }\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		b.run(func(o *Options) {
+			o.Groups[0].Profile, o.Groups[0].Snippet, o.Groups[0].SnippetText = nginx.WithSnippet(), "{dir}/{name}.conf", profile.Snippet
+		})
+		b.pass(time.Second)
+		if got := b.states(); got[PathConflict] != 1 {
+			t.Fatalf("states: %v, want a conflict with the site's configuration", got)
+		}
+		if err := os.Remove(inTheWay); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.agent.Rescan(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		b.pass(time.Second)
+		if got := b.states(); got[Fresh] != 1 {
+			t.Errorf("states: %v, want fresh once the configuration is elsewhere", got)
+		}
+	})
+}
