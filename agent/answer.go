@@ -226,17 +226,22 @@ func (a *Agent) noteFailure(s *subject, r answer, now time.Time) {
 		return // said by onStatement
 	}
 	_, need := worstDisk(s, now)
+	e, said := errors.AsType[*staple.Error](r.err)
+	another := r.issuer == "" && s.round+1 < len(s.urls) && !(said && e.Statement != nil) // is asked at once
 	f.Quiet = f.unknown && now.Before(s.expectUntil)
 	level, message := slog.LevelWarn, "no new staple"
-	if r.issuer != "" {
+	switch {
+	case r.issuer != "":
 		message = "issuer not fetched"
+	case another:
+		message = "no new staple from this responder, another is asked"
 	}
 	switch {
 	case !asked, r.along, slices.Contains(s.logged, f.logKey()), f.shared && a.recordOf(r.host).down:
 		level = slog.LevelDebug // said before, or for the responder as a whole
 	case f.Quiet:
 		level, message = slog.LevelInfo, "responder does not know the new certificate yet"
-	case f.Reason == string(staple.IsUnknown) || need && s.chain.Leaf.MustStaple:
+	case f.Reason == string(staple.IsUnknown) || need && s.chain.Leaf.MustStaple && !another:
 		level = slog.LevelError
 	}
 	if level > slog.LevelDebug {

@@ -72,8 +72,8 @@ func TestTwoURLsAreSaidOnceEach(t *testing.T) {
 		b.behave("b.example", refuse(500, 0))
 		b.run(nil)
 		b.pass(time.Hour)
-		got := b.log.from(slog.LevelWarn, "no new staple")
-		if len(got) != 2 || got[0].responder == got[1].responder {
+		got := append(b.log.from(slog.LevelWarn, "no new staple from this responder, another is asked"), b.log.from(slog.LevelWarn, "no new staple")...)
+		if len(got) != 2 || got[0].responder != a0 || got[1].responder != b0 {
 			t.Errorf("%d lines at warn after %d requests, want one for each URL: %v", len(got), b.requests(), got)
 		}
 		if b.requests() < 20 {
@@ -84,6 +84,24 @@ func TestTwoURLsAreSaidOnceEach(t *testing.T) {
 		b.pass(time.Hour)
 		if got := b.log.from(slog.LevelInfo, "responder says good again"); len(got) > 1 {
 			t.Errorf("back: %v", got)
+		}
+	})
+}
+
+// What one responder does not have is no reason to wake anybody while another has
+// it, whatever the leaf demands.
+func TestFirstOfTwoURLsIsNoAlarm(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		b.issueSince("site.pem", time.Now().Add(-time.Hour), lab.IssueOptions{Responders: []string{a0, b0}, MustStaple: true})
+		b.behave("a.example", refuse(404, 0))
+		b.behave("b.example", b.good(time.Hour, 0))
+		b.run(nil)
+		b.pass(time.Hour)
+		if got := b.log.from(slog.LevelError, ""); len(got) != 0 || b.states()[Fresh] != 1 {
+			t.Errorf("states: %v, said: %v", b.states(), got)
+		}
+		if got := b.log.from(slog.LevelWarn, ""); len(got) != 1 || got[0].responder != a0 {
+			t.Errorf("said: %v, want one line about the first", got)
 		}
 	})
 }
