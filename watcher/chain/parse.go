@@ -151,7 +151,8 @@ func (b *pemBlocks) findBegin() int {
 			return -1
 		}
 		at += from
-		starts := at > 0 && (b.rest[at-1] == '\n' || b.rest[at-1] == '\r') || at == 0 && b.fresh
+		line := len(bytes.TrimSuffix(b.rest[:at], byteOrderMark)) // of files that were joined
+		starts := line > 0 && (b.rest[line-1] == '\n' || b.rest[line-1] == '\r') || line == 0 && b.fresh
 		if starts {
 			seen := b.rest[at:min(at+len(begin), len(b.rest))]
 			if len(seen) > len(dashes) && bytes.HasPrefix(begin, seen) {

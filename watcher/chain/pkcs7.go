@@ -40,7 +40,6 @@ func ParseIssuers(in []byte) ([]*x509.Certificate, error) {
 // splitIssuers is split for what only holds issuers: there the formats of
 // caIssuers are welcome too.
 func splitIssuers(in []byte) ([][]byte, error) {
-	in = bytes.TrimPrefix(in, byteOrderMark)
 	ders, err := split(in)
 	if !errors.Is(err, ErrNotChain) {
 		return ders, err
