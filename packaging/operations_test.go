@@ -136,18 +136,32 @@ func followLinks(t *testing.T, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	anchors := make(map[string]bool)
-	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(string(text), -1) {
-		anchors["#"+strings.ReplaceAll(strings.ToLower(m[1]), " ", "-")] = true
-	}
 	for _, m := range regexp.MustCompile(`\]\(([^)\s]+)\)`).FindAllStringSubmatch(string(text), -1) {
-		to := m[1]
-		if strings.HasPrefix(to, "#") {
-			if !anchors[to] {
-				t.Errorf("%s: no section %s", path, to)
-			}
-		} else if _, err := os.Stat(filepath.Join(filepath.Dir(path), to)); !strings.Contains(to, "://") && err != nil {
+		to, section, _ := strings.Cut(m[1], "#")
+		if strings.Contains(to, "://") {
+			continue
+		}
+		file := path
+		if to != "" {
+			file = filepath.Join(filepath.Dir(path), to)
+		}
+		if _, err := os.Stat(file); err != nil {
 			t.Errorf("%s: %v", path, err)
+		} else if section != "" && !slices.Contains(sectionsOf(t, file), section) {
+			t.Errorf("%s: %s has no section %s", path, file, section)
 		}
 	}
+}
+
+// sectionsOf returns what links to the sections of a document end in.
+func sectionsOf(t *testing.T, path string) (names []string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(string(text), -1) {
+		names = append(names, strings.ReplaceAll(strings.ToLower(m[1]), " ", "-"))
+	}
+	return names
 }
