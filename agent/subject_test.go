@@ -101,41 +101,6 @@ func TestARevocationIsToldOnlyOnceHooksWillHearOfIt(t *testing.T) {
 	}
 }
 
-func TestPlaceOfASnippetIsTakenWhenItIsFree(t *testing.T) {
-	inBubble(t, func(t *testing.T, b *bubble) {
-		b.issue("site.pem", a0)
-		b.behave("a.example", b.good(time.Hour, 0))
-		snippet := filepath.Join(b.dir, "site.conf")
-		if err := os.WriteFile(snippet, []byte("server {}\n"), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		b.run(func(o *Options) {
-			g := &o.Groups[0]
-			p, err := profile.ByName("nginx")
-			if err != nil {
-				t.Fatal(err)
-			}
-			g.Profile = p.WithSnippet()
-			g.Snippet, g.SnippetText = "{dir}/{name}.conf", profile.Snippet
-		})
-		b.pass(time.Second)
-		if got := b.states(); got[PathConflict] != 1 {
-			t.Fatalf("states: %v, want a conflict", got)
-		}
-		if err := os.Remove(snippet); err != nil {
-			t.Fatal(err)
-		}
-		b.agent.onLoop(t.Context(), func() { b.agent.lookEverywhere(t.Context()) })
-		b.pass(time.Second)
-		if got := b.states(); got[Fresh] != 1 {
-			t.Errorf("states: %v, want the staple and its snippet there", got)
-		}
-		if text, err := os.ReadFile(snippet); err != nil || !profile.IsSnippet(text) {
-			t.Errorf("got %q, %v", text, err)
-		}
-	})
-}
-
 func TestPlaceOfAStapleIsTakenOverWhenItsCertificateGoes(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bubble) {
 		b.issue("a.pem", a0)
