@@ -25,7 +25,7 @@ served() { # by whom listens at a port
 serves_good() { served "$1" | grep 'Cert Status: good'; }
 serves_none() { served "$1" | grep -E 'OCSP response: no response sent|OCSP Response Status: trylater'; }
 
-rm -f /usr/sbin/policy-rc.d # of the machine around this one
+rm -rf /usr/sbin/policy-rc.d /var/lib/restaple # of the machine around this one
 dpkg --install /payload/restaple.deb
 [ "$(systemctl is-enabled restaple.service || true)" = disabled ]
 not systemctl is-active restaple.service
@@ -297,6 +297,15 @@ until_ serves_good 443
 systemd-run --quiet --wait --pipe -p User=restaple -p SupplementaryGroups=ssl-cert sh -c '
 	! rm -f /etc/haproxy/certs/site.pem && ! mv /etc/haproxy/certs/site.pem /etc/haproxy/certs/x'
 systemctl start restaple-refresh.service
+
+# Drop-ins count for the services only, groups for what is run by hand, too.
+by_hand() { runuser -u restaple -- restaple refresh --force --config /etc/restaple/restaple.yaml --state-dir /var/lib/restaple; }
+not by_hand
+adduser restaple ssl-cert
+not by_hand # which cannot reach the socket
+adduser restaple haproxy
+by_hand
+serves_good 443
 
 # As root, with the drop-in for that.
 systemctl stop restaple.service
