@@ -68,6 +68,10 @@ func forFailure(c agent.Certificate) string {
 	switch {
 	case c.Reason == "tls" && strings.Contains(c.Error, "client_cert:"):
 		return "our own certificate for this host cannot be read, or the key is not its own: put both in their places, they are read each time"
+	case c.Reason == "tls" && strings.Contains(c.Error, "protocol version"):
+		return "the responder speaks no TLS from 1.2 on: ask whoever runs it, or use its http: URL, for responses are signed"
+	case c.Reason == "tls" && strings.Contains(c.Error, "does not look like a TLS handshake"):
+		return "what answers there speaks no TLS: use its http: URL, or check the port"
 	case c.Reason == "tls" && strings.Contains(c.Error, "remote error"):
 		return "the responder ends the TLS handshake: it may want to know us by `client_cert:` and `client_key:` for this host"
 	case c.Reason == "proxy" && strings.Contains(c.Error, http.StatusText(http.StatusProxyAuthRequired)):

@@ -51,6 +51,8 @@ func TestAdviceOnRequestsThatFail(t *testing.T) {
 		"a responder with a CA of its own":   {agent.Certificate{State: agent.Missing, Reason: "tls", Error: "x509: unknown authority"}, "`ca_file:`"},
 		"a responder that wants to know us":  {agent.Certificate{State: agent.Missing, Reason: "tls", Error: "remote error: tls: certificate required"}, "`client_cert:`"},
 		"a certificate of ours that is gone": {agent.Certificate{State: agent.Missing, Reason: "tls", Error: "client_cert: open x: no such file"}, "our own certificate"},
+		"a responder with old TLS":           {agent.Certificate{State: agent.Missing, Reason: "tls", Error: "remote error: tls: protocol version not supported"}, "1.2"},
+		"a responder without TLS":            {agent.Certificate{State: agent.Missing, Reason: "tls", Error: "tls: first record does not look like a TLS handshake"}, "no TLS"},
 		"a proxy that is not there":          {agent.Certificate{State: agent.Missing, Reason: "proxy", Error: "connection refused"}, "check `proxy:`"},
 		"a proxy that wants to know us":      {agent.Certificate{State: agent.Missing, Reason: "proxy", Error: "407 Proxy Authentication Required"}, "USER:PASSWORD"},
 		"no issuer, and no way to fetch one": {agent.Certificate{State: agent.NoIssuer, Reason: "proxy"}, "`issuers:`; to have it fetched, check `proxy:`"},
