@@ -118,6 +118,33 @@ func TestProxyOfAnEgressGoesBeforeTheClients(t *testing.T) {
 	}
 }
 
+// A SOCKS proxy that wants to know who asks has no method for those who say
+// nothing (RFC 1928 section 3).
+func TestSOCKSProxyThatRefuses(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		if _, err := io.ReadFull(conn, make([]byte, 3)); err == nil { // version, one method, none
+			_, _ = conn.Write([]byte{5, 0xff})
+		}
+	}()
+	t.Cleanup(func() { _ = l.Close(); <-ended })
+	c := newClient(t, Options{Proxy: fixed(t, "socks5://"+l.Addr().String(), "")})
+	e := askError(t, c, Query{URL: "http://ocsp.example/", Chain: testChain(t)}, KindProxy)
+	if !strings.Contains(e.Error(), "authentication") {
+		t.Errorf("got %q, want why", e)
+	}
+}
+
 func TestProxyThatIsNotThere(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

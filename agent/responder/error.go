@@ -63,7 +63,7 @@ func kindOf(err error) Kind {
 		return KindProxy
 	}
 	op, isOp := errors.AsType[*net.OpError](err)
-	if isOp && op.Op == "proxyconnect" {
+	if isOp && (op.Op == "proxyconnect" || op.Op == "socks connect") {
 		return KindProxy
 	}
 	if _, ok := errors.AsType[*net.DNSError](err); ok {

@@ -74,8 +74,8 @@ func forFailure(c agent.Certificate) string {
 		return "what answers there speaks no TLS: use its http: URL, or check the port"
 	case c.Reason == "tls" && strings.Contains(c.Error, "remote error"):
 		return "the responder ends the TLS handshake: it may want to know us by `client_cert:` and `client_key:` for this host"
-	case c.Reason == "proxy" && strings.Contains(c.Error, http.StatusText(http.StatusProxyAuthRequired)):
-		return "the proxy wants to know who asks: write http://USER:PASSWORD@HOST:PORT in `proxy:`, or in HTTP_PROXY"
+	case c.Reason == "proxy" && strings.Contains(strings.ToLower(c.Error), "authentication"): // of HTTP and of SOCKS
+		return "the proxy wants to know who asks: write USER:PASSWORD@ before its host in `proxy:`, or in HTTP_PROXY"
 	case c.Reason == "http":
 		return forStatus(c.Error)
 	}

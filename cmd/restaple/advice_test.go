@@ -48,19 +48,20 @@ func TestAdviceOnRequestsThatFail(t *testing.T) {
 		c    agent.Certificate
 		want string // part of it
 	}{
-		"a responder with a CA of its own":   {agent.Certificate{State: agent.Missing, Reason: "tls", Error: "x509: unknown authority"}, "`ca_file:`"},
-		"a responder that wants to know us":  {agent.Certificate{State: agent.Missing, Reason: "tls", Error: "remote error: tls: certificate required"}, "`client_cert:`"},
-		"a certificate of ours that is gone": {agent.Certificate{State: agent.Missing, Reason: "tls", Error: "client_cert: open x: no such file"}, "our own certificate"},
-		"a responder with old TLS":           {agent.Certificate{State: agent.Missing, Reason: "tls", Error: "remote error: tls: protocol version not supported"}, "1.2"},
-		"a responder without TLS":            {agent.Certificate{State: agent.Missing, Reason: "tls", Error: "tls: first record does not look like a TLS handshake"}, "no TLS"},
-		"a proxy that is not there":          {agent.Certificate{State: agent.Missing, Reason: "proxy", Error: "connection refused"}, "check `proxy:`"},
-		"a proxy that wants to know us":      {agent.Certificate{State: agent.Missing, Reason: "proxy", Error: "407 Proxy Authentication Required"}, "USER:PASSWORD"},
-		"no issuer, and no way to fetch one": {agent.Certificate{State: agent.NoIssuer, Reason: "proxy"}, "`issuers:`; to have it fetched, check `proxy:`"},
-		"a responder that wants a key":       {agent.Certificate{State: agent.Missing, Reason: "http", Error: "http://x/: GET: 403 Forbidden"}, "`headers:`"},
-		"a responder that is busy":           {agent.Certificate{State: agent.Missing, Reason: "http", Error: "http://x/: 429 Too Many Requests"}, "`rate:`"},
-		"a proxy before a dead responder":    {agent.Certificate{State: agent.Missing, Reason: "http", Error: "http://x/: 502 Bad Gateway"}, "a proxy before it"},
-		"another server":                     {agent.Certificate{State: agent.Missing, Reason: "http", Error: "http://x/404: GET: 404 Not Found"}, "no OCSP responder"},
-		"a file with a key alone":            {agent.Certificate{State: agent.Unreadable, Error: "load x: no end-entity certificate"}, "only keys"},
+		"a responder with a CA of its own":    {agent.Certificate{State: agent.Missing, Reason: "tls", Error: "x509: unknown authority"}, "`ca_file:`"},
+		"a responder that wants to know us":   {agent.Certificate{State: agent.Missing, Reason: "tls", Error: "remote error: tls: certificate required"}, "`client_cert:`"},
+		"a certificate of ours that is gone":  {agent.Certificate{State: agent.Missing, Reason: "tls", Error: "client_cert: open x: no such file"}, "our own certificate"},
+		"a responder with old TLS":            {agent.Certificate{State: agent.Missing, Reason: "tls", Error: "remote error: tls: protocol version not supported"}, "1.2"},
+		"a responder without TLS":             {agent.Certificate{State: agent.Missing, Reason: "tls", Error: "tls: first record does not look like a TLS handshake"}, "no TLS"},
+		"a proxy that is not there":           {agent.Certificate{State: agent.Missing, Reason: "proxy", Error: "connection refused"}, "check `proxy:`"},
+		"a proxy that wants to know us":       {agent.Certificate{State: agent.Missing, Reason: "proxy", Error: "407 Proxy Authentication Required"}, "USER:PASSWORD"},
+		"a SOCKS proxy that wants to know us": {agent.Certificate{State: agent.Missing, Reason: "proxy", Error: "username/password authentication failed"}, "USER:PASSWORD"},
+		"no issuer, and no way to fetch one":  {agent.Certificate{State: agent.NoIssuer, Reason: "proxy"}, "`issuers:`; to have it fetched, check `proxy:`"},
+		"a responder that wants a key":        {agent.Certificate{State: agent.Missing, Reason: "http", Error: "http://x/: GET: 403 Forbidden"}, "`headers:`"},
+		"a responder that is busy":            {agent.Certificate{State: agent.Missing, Reason: "http", Error: "http://x/: 429 Too Many Requests"}, "`rate:`"},
+		"a proxy before a dead responder":     {agent.Certificate{State: agent.Missing, Reason: "http", Error: "http://x/: 502 Bad Gateway"}, "a proxy before it"},
+		"another server":                      {agent.Certificate{State: agent.Missing, Reason: "http", Error: "http://x/404: GET: 404 Not Found"}, "no OCSP responder"},
+		"a file with a key alone":             {agent.Certificate{State: agent.Unreadable, Error: "load x: no end-entity certificate"}, "only keys"},
 	} {
 		if got := advice(row.c); !strings.Contains(got, row.want) {
 			t.Errorf("%s: got %q, want %q in it", name, got, row.want)
