@@ -37,12 +37,16 @@ kill %1
 rm -r /var/lib/restaple
 
 # A later version has another configuration: one that nobody has changed is
-# replaced.
+# replaced, and stays a secret if it was made one.
+chgrp restaple /etc/restaple/restaple.yaml
+chmod 0640 /etc/restaple/restaple.yaml
+secret() { [ "$(stat -c %G:%a /etc/restaple/restaple.yaml)" = restaple:640 ]; }
 dpkg-deb --raw-extract /payload/new.deb /tmp/later
 echo '# of a later version' >>/tmp/later/etc/restaple/restaple.yaml
 dpkg-deb --build /tmp/later /tmp/later.deb
 dpkg --install /tmp/later.deb
 grep '# of a later version' /etc/restaple/restaple.yaml
+secret
 dpkg --install /payload/old.deb
 not grep '# of a later version' /etc/restaple/restaple.yaml
 
@@ -52,6 +56,7 @@ echo '# mine' >>/etc/restaple/restaple.yaml
 dpkg --install /payload/new.deb </dev/null
 restaple version | grep 'restaple 1\.3\.0 '
 grep '# mine' /etc/restaple/restaple.yaml
+secret
 dpkg --install /payload/old.deb </dev/null # back again
 keep() { dpkg --install --force-confdef --force-confold "$1"; }
 keep /tmp/later.deb
