@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -48,6 +50,9 @@ removed at the end.`,
 			if verbose {
 				o.log = cmd.ErrOrStderr()
 			}
+			// Who reads what is told may go, as `head` does: its directory is
+			// removed all the same.
+			signal.Ignore(syscall.SIGPIPE)
 			return runDemo(cmd.Context(), cmd.OutOrStdout(), o)
 		},
 	}
