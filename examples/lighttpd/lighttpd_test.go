@@ -50,7 +50,10 @@ func example(usual bool) stage.Example {
 			}
 			return s.Start("lighttpd", "-D", "-f", s.Path(config))
 		},
-		Aware:  true,
+		Aware: true,
+
+		NewestTLS: true, // 1.4.79 speaks TLS 1.3 only, unless it is told otherwise
+
 		Short:  stage.Window{Validity: 30 * time.Second, Age: 10 * time.Second},
 		Ending: stage.Window{Validity: 16 * time.Second, Age: 6 * time.Second},
 

@@ -16,6 +16,7 @@ type Example struct {
 	Programs     []string // that have to be installed
 	Certificates []Certificate
 	SMTP         bool
+	NewestTLS    bool // the server may speak nothing older: for one certificate only
 	Silent       bool // the certificates name no responder
 
 	// Configure puts the configuration of the server, which is to listen at
@@ -228,7 +229,7 @@ func (p *play) client(i int) Client {
 	for _, c := range p.trusted {
 		roots.AddCert(c)
 	}
-	return Client{Address: p.address, Roots: roots, Type: p.Certificates[i].Type, SMTP: p.SMTP}
+	return Client{Address: p.address, Roots: roots, Type: p.Certificates[i].Type, SMTP: p.SMTP, Only: p.NewestTLS}
 }
 
 // watch watches every certificate.

@@ -22,7 +22,10 @@ func (s *Stage) judge(c Client, staple string, leaf *x509.Certificate) {
 		suite = "ECDHE-RSA-AES128-GCM-SHA256"
 	}
 	args := []string{"s_client", "-connect", c.Address, "-servername", Name, "-CAfile", s.Path(root),
-		"-verify_return_error", "-status", "-tls1_2", "-cipher", suite}
+		"-verify_return_error", "-status"}
+	if !c.Only {
+		args = append(args, "-tls1_2", "-cipher", suite)
+	}
 	if c.SMTP {
 		args = append(args, "-starttls", "smtp")
 	}

@@ -50,6 +50,10 @@ type Client struct {
 	Type    lab.KeyType // the certificate to ask for
 	SMTP    bool        // begin with STARTTLS
 
+	// Only says that the server has no other certificate, so that there is
+	// nothing to choose, and any version of TLS will do.
+	Only bool
+
 	// Grace is for how long after its end a staple still counts as good: the
 	// server keeps time in whole seconds.
 	Grace time.Duration
@@ -93,8 +97,10 @@ func (c Client) Look() (Sight, error) {
 // allow.
 func (c Client) config() *tls.Config {
 	o := &tls.Config{ServerName: Name, RootCAs: c.Roots, MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12}
-	switch c.Type {
-	case lab.RSA:
+	switch {
+	case c.Only:
+		o.MaxVersion = 0
+	case c.Type == lab.RSA:
 		o.CipherSuites = []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}
 	default:
 		o.CipherSuites = []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}
