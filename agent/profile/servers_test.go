@@ -162,6 +162,10 @@ func TestServersReactAsForeseen(t *testing.T) {
 	}
 }
 
+// maxFailed is how many connections in a row have to fail for a server to count as
+// one that speaks no TLS.
+const maxFailed = 5
+
 // startWith starts a server with a staple file and says what it does with it.
 func startWith(t *testing.T, program string, server serverUnderTest, s sample) (does Reaction, served []byte, said string) {
 	t.Helper()
@@ -207,7 +211,7 @@ func startWith(t *testing.T, program string, server serverUnderTest, s sample) (
 	if err != nil {
 		t.Fatal(err)
 	}
-	for {
+	for failed := 0; ; {
 		seen, err := prove.Probe(ctx, prove.Options{Address: at, Timeout: time.Second})
 		switch failure, _ := errors.AsType[*prove.Error](err); {
 		case err == nil && len(seen.Staple) == 0:
@@ -216,15 +220,18 @@ func startWith(t *testing.T, program string, server serverUnderTest, s sample) (
 			return Serves, seen.Staple, ""
 		case strings.Contains(err.Error(), "no answer within"):
 			continue // Exim sometimes sleeps over the first connection after its start
-		case failure.Stage != prove.Connecting: // it is there, but speaks no TLS
-			stop()
-			<-ended
-			return Fails, nil, ""
+		case failure.Stage == prove.Connecting:
+		default: // it is there, but speaks no TLS, or not yet: hitch resets what comes while it starts
+			if failed++; failed == maxFailed {
+				stop()
+				<-ended
+				return Fails, nil, ""
+			}
 		}
 		select {
 		case <-ended:
 			return Fails, nil, ""
-		case <-time.After(10 * time.Millisecond):
+		case <-time.After(time.Duration(1+failed) * 10 * time.Millisecond):
 		}
 	}
 }
