@@ -1,7 +1,9 @@
 package agent_test
 
 import (
+	"encoding/json"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -56,6 +58,53 @@ func TestLookingShowsARevocationBesideAGoodStaple(t *testing.T) {
 				t.Errorf("good again: state %q, want fresh", got.State)
 			}
 		})
+	}
+}
+
+// TestLookingShowsNoRevocationThatIsOver has another process, as a timer's, ask
+// after a hold was lifted, while the one that heard of it still keeps it.
+func TestLookingShowsNoRevocationThatIsOver(t *testing.T) {
+	w := newWorld(t)
+	issued := w.issue("site.pem", lab.IssueOptions{})
+	if err := w.responder.Revoke(issued.Certificate.SerialNumber, "certificateHold", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	w.once("nginx")
+	kept := filepath.Join(w.state, "failures.json")
+	b, err := os.ReadFile(kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.responder.Restore(issued.Certificate.SerialNumber)
+	w.options = func(o *agent.Options) { o.Force = true }
+	w.once("nginx")
+
+	look := func() agent.Certificate { return w.once("nginx")["site.pem"] }
+	heard := func(at time.Time) {
+		t.Helper()
+		var all map[string]*agent.Failure
+		if err := json.Unmarshal(b, &all); err != nil || len(all) != 1 {
+			t.Fatalf("%d failures, %v", len(all), err)
+		}
+		for _, f := range all {
+			f.At = at
+		}
+		out, err := json.Marshal(all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(kept, out, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.options = func(o *agent.Options) { o.LookOnly = true }
+	heard(time.Now().Add(-time.Hour))
+	if got := look(); got.State != agent.Fresh || got.Reason != "" || got.Error != "" {
+		t.Errorf("heard before the staple was made: got %+v, want no word of a revocation", got)
+	}
+	heard(time.Now().Add(time.Second))
+	if got := look(); got.State == agent.Fresh || got.Reason != "revoked" || !got.RefreshAt.After(time.Now()) {
+		t.Errorf("heard after it: got %+v, want revoked, to be asked again later", got)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/restaple/restaple/agent/responder"
+	"github.com/restaple/restaple/agent/staple"
 	"github.com/restaple/restaple/hooks"
 )
 
@@ -172,7 +173,7 @@ func (a *Agent) describe(t *target, now time.Time) Certificate {
 		if !s.asking {
 			c.RefreshAt = a.askAt(s, now)
 		}
-		if f := s.failure; f != nil {
+		if f := s.failure; f != nil && !(f.Reason == string(staple.IsRevoked) && t.disk.status == staple.Good && t.supersedes()) {
 			c.Reason, c.Error, c.ErrorAt = f.Reason, f.Message, f.At
 		} else if c.State == NoIssuer && s.chain.IssuerErr != nil {
 			c.Error = s.chain.IssuerErr.Error()

@@ -200,7 +200,7 @@ func (a *Agent) attach(t *target, c *chain.Chain, now time.Time) {
 		if f := s.failure; a.o.LookOnly && f != nil {
 			switch {
 			case f.Told:
-				s.message, s.stated = staple.Revoked, f.At // what is on disk is older, unless it came later than that
+				s.message, s.stated, s.askedAt = staple.Revoked, f.At, f.At // what is on disk is older, unless it came later than that
 			case f.Reason == string(staple.IsUnknown):
 				s.message = staple.Unknown
 			}
