@@ -157,7 +157,9 @@ func (a *Agent) onFailure(s *subject, r answer, now time.Time) {
 	}
 	a.endRound(s, now)
 	s.attempts++
-	s.message = ""
+	if s.message != staple.Revoked { // that stays so until an answer says otherwise
+		s.message = ""
+	}
 }
 
 // onStatement takes in a verified answer that does not say good.
@@ -215,6 +217,13 @@ func (a *Agent) noteFailure(s *subject, r answer, now time.Time) {
 	f.Attempts = s.attempts + 1
 	old := s.failure
 	f.Told = old != nil && old.Told
+	e, said := errors.AsType[*staple.Error](r.err)
+	switch answered := said && e.Statement != nil; {
+	case answered && e.Reason == staple.IsRevoked:
+		f.Stated = e.Statement.ThisUpdate
+	case !answered && old != nil:
+		f.Stated = old.Stated
+	}
 	asked := f.Reason != string(responder.KindDown)
 	if !asked && old != nil {
 		// Why the responder counts as down says more than that it does.
@@ -226,7 +235,6 @@ func (a *Agent) noteFailure(s *subject, r answer, now time.Time) {
 		return // said by onStatement
 	}
 	_, need := worstDisk(s, now)
-	e, said := errors.AsType[*staple.Error](r.err)
 	another := r.issuer == "" && s.round+1 < len(s.urls) && !(said && e.Statement != nil) // is asked at once
 	f.Quiet = f.unknown && now.Before(s.expectUntil)
 	level, message := slog.LevelWarn, "no new staple"

@@ -87,7 +87,7 @@ func TestLookingShowsNoRevocationThatIsOver(t *testing.T) {
 			t.Fatalf("%d failures, %v", len(all), err)
 		}
 		for _, f := range all {
-			f.At = at
+			f.At, f.Stated = at, at
 		}
 		out, err := json.Marshal(all)
 		if err != nil {

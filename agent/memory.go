@@ -25,6 +25,7 @@ type Failure struct {
 	Responder string    `json:"responder"`
 	At        time.Time `json:"at"`
 	Attempts  int       `json:"attempts"`
+	Stated    time.Time `json:"stated,omitzero"` // thisUpdate of the answer by which the leaf is revoked; zero: it is not
 	Told      bool      `json:"told,omitempty"`  // hooks know of the revocation
 	Quiet     bool      `json:"quiet,omitempty"` // expected, since the leaf is so new
 

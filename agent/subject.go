@@ -197,14 +197,7 @@ func (a *Agent) attach(t *target, c *chain.Chain, now time.Time) {
 		s.expectUntil = newUntil(t.stamp.ModTime(), c.Leaf.NotBefore, now)
 		s.failure = a.memory.recall(k.leaf)
 		s.logged = s.failure.saidBefore()
-		if f := s.failure; a.o.LookOnly && f != nil {
-			switch {
-			case f.Told:
-				s.message, s.stated, s.askedAt = staple.Revoked, f.At, f.At // what is on disk is older, unless it came later than that
-			case f.Reason == string(staple.IsUnknown):
-				s.message = staple.Unknown
-			}
-		}
+		a.recallStatement(s, t)
 		a.subjects[k] = s
 	} else {
 		a.learn(s, c)
@@ -220,6 +213,26 @@ func (a *Agent) attach(t *target, c *chain.Chain, now time.Time) {
 		a.log.Info("certificate renewed", "cert", t.key.path, "serial", c.Leaf.SerialHex())
 	default:
 		a.log.Debug("certificate found", "cert", t.key.path, "serial", c.Leaf.SerialHex())
+	}
+}
+
+// recallStatement takes in what an earlier process heard of s, which t has
+// brought. A revocation stays known until an answer says otherwise; one that
+// hooks may not have been told of yet is asked for and said anew.
+func (a *Agent) recallStatement(s *subject, t *target) {
+	f := s.failure
+	switch {
+	case f == nil:
+		return
+	case f.Told && !f.Stated.IsZero():
+		s.message, s.stated = staple.Revoked, f.Stated
+		a.log.Error("certificate was revoked when it was last asked about", "cert", t.key.path,
+			"serial", s.chain.Leaf.SerialHex(), "this_update", stamp(f.Stated))
+	case a.o.LookOnly && f.Reason == string(staple.IsUnknown):
+		s.message = staple.Unknown
+	}
+	if a.o.LookOnly && s.message == staple.Revoked {
+		s.askedAt = f.At
 	}
 }
 
