@@ -42,6 +42,10 @@ func (a *Agent) onAnswer(ctx context.Context, r answer) {
 		s.force = s.force || r.forced
 		a.lookLater(ctx, s)
 		return
+	case r.err == nil && s.revokedSince(r.staple):
+		a.log.Debug("responder says good as of before the revocation", "cert", s.name(), "responder", r.url)
+		a.endRound(s, now)
+		s.attempts = 0
 	case r.err == nil:
 		a.onGood(s, r, now)
 	default:
@@ -63,6 +67,12 @@ func (a *Agent) lookLater(ctx context.Context, s *subject) {
 		}
 		a.answers <- answer{key: k, moved: true}
 	})
+}
+
+// revokedSince reports whether s was revoked after good was said: caches give
+// old answers for as long as those are valid.
+func (s *subject) revokedSince(good *staple.Staple) bool {
+	return s.message == staple.Revoked && good != nil && good.ThisUpdate.Before(s.stated)
 }
 
 // onGood hands a good staple to every file that has none or an older one.

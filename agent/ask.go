@@ -99,7 +99,7 @@ func (a *Agent) ask(s *subject, now time.Time) {
 	}
 	worst, need := worstDisk(s, now)
 	// A cache that is wrong about what has changed must not cost the staple.
-	if urgent := worst.kind == valid && !now.Before(schedule.UrgentAt(worst.this, worst.ends)); !need && !s.force && !urgent {
+	if urgent := worst.kind == valid && !now.Before(schedule.UrgentAt(worst.this, worst.ends)); !need && !s.force && !urgent && s.message == "" {
 		q.held = responder.Validators{ETag: s.etag, LastModified: s.modified}
 	}
 	sha256Too := true
@@ -273,6 +273,7 @@ func sibling(s *subject, now time.Time) *target {
 	for _, t := range s.targets {
 		switch {
 		case t.placing:
+		case t.disk.current(now) && s.message == staple.Revoked && !t.supersedes(): // it only keeps it
 		case t.disk.current(now):
 			good = t
 		case t.refusal == "" && t.failed == "":

@@ -123,3 +123,59 @@ func TestAStapleThatCameAfterARevocationStays(t *testing.T) {
 		}
 	})
 }
+
+// TestAStaleCacheLiftsNoRevocation has a cache go on with a good response that
+// is still valid.
+func TestAStaleCacheLiftsNoRevocation(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		b.turnRevoked(nil)
+		stale, err := lab.NewResponder(lab.ResponderOptions{CA: b.pki.Intermediate, Validity: 24 * time.Hour, Backdate: 6 * time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.behave("a.example", answers(stale))
+		before := b.requests()
+		b.pass(2 * time.Hour)
+		if got := b.states(); got[Revoked] != 1 || b.requests() == before {
+			t.Errorf("states: %v after %d requests, want revoked", got, b.requests()-before)
+		}
+		b.behave("a.example", b.good(8*time.Hour, 0))
+		b.pass(2 * time.Hour)
+		if got := b.states(); got[Fresh] != 1 {
+			t.Errorf("states: %v, want fresh after a newer answer says good", got)
+		}
+	})
+}
+
+// TestAStapleThatAnotherServerKeepsLiftsNoRevocation has two servers share a
+// leaf, of which one cannot be made to give its staple up.
+func TestAStapleThatAnotherServerKeepsLiftsNoRevocation(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		b.issue("site.pem", a0)
+		r, err := lab.NewResponder(lab.ResponderOptions{CA: b.pki.Intermediate, Validity: 24 * time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.behave("a.example", answers(r))
+		b.run(func(o *Options) {
+			g := o.Groups[0]
+			g.Template, g.Policy.OnRevoked = "{path}.kept.ocsp", Keep
+			o.Groups = append(o.Groups, g)
+		})
+		b.pass(time.Minute)
+		if err := r.SetFault("revoked"); err != nil {
+			t.Fatal(err)
+		}
+		b.pass(12 * time.Hour) // half of the window
+		before := b.requests()
+		for range 8 {
+			b.pass(30 * time.Minute)
+			if got := b.states(); got[Revoked] != 2 {
+				t.Errorf("states: %v, want both revoked", got)
+			}
+		}
+		if placed := b.log.from(slog.LevelInfo, "staple placed"); len(placed) != 2 || b.requests() == before {
+			t.Errorf("%d staples placed and %d requests made, want the first two staples, and to ask again", len(placed), b.requests()-before)
+		}
+	})
+}
