@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -30,6 +31,15 @@ const serverScript = `trap 'echo hup' HUP; trap 'echo usr2' USR2; echo ready; wh
 // startServer starts one, with a worker of the same name if asked.
 func startServer(t *testing.T, worker bool) *server {
 	t.Helper()
+	if worker {
+		return startScript(t, `"$0" -c 'trap "echo worker hup" HUP; while :; do read -r _; done' & `+serverScript)
+	}
+	return startScript(t, serverScript)
+}
+
+// startScript starts one that does what a script says.
+func startScript(t *testing.T, script string) *server {
+	t.Helper()
 	// A shell cannot trap what it ignored from the start, as under nohup.
 	heard := make(chan os.Signal, 1)
 	signal.Notify(heard, syscall.SIGHUP)
@@ -46,10 +56,6 @@ func startServer(t *testing.T, worker bool) *server {
 	path := filepath.Join(t.TempDir(), s.name)
 	if err := os.WriteFile(path, program, 0o755); err != nil {
 		t.Fatal(err)
-	}
-	script := serverScript
-	if worker {
-		script = `"$0" -c 'trap "echo worker hup" HUP; while :; do read -r _; done' & ` + serverScript
 	}
 	s.cmd = exec.Command(path, "-c", script, path)
 	in, err := s.cmd.StdinPipe() // read waits for it
@@ -89,11 +95,17 @@ func (s *server) want(t *testing.T, want string) {
 
 func deliverSignal(t *testing.T, o SignalOptions) error {
 	t.Helper()
+	return deliver(t.Context(), t, o)
+}
+
+func deliver(ctx context.Context, t *testing.T, o SignalOptions) error {
+	t.Helper()
 	a, err := NewSignal(o)
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return err
 	}
-	return a.Deliver(t.Context(), nil)
+	return a.Deliver(ctx, nil)
 }
 
 func TestASignalReachesTheProcessOfThePIDFile(t *testing.T) {

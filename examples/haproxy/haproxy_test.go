@@ -42,6 +42,19 @@ func TestHAProxy(t *testing.T) {
 	).Prove(t)
 }
 
+// TestHAProxyIsToldWhileItReloads shows that the hook's signal is not lost then.
+func TestHAProxyIsToldWhileItReloads(t *testing.T) {
+	const list = "/etc/haproxy/blocked.lst"
+	e := example(stage.Certificate{Type: lab.ECDSA, Chain: "/etc/haproxy/certs/site.pem"})
+	configure := e.Configure
+	e.Configure = func(s *stage.Stage, address string) {
+		configure(s, address)
+		s.Install("haproxy.cfg", "/etc/haproxy/haproxy.cfg", "bind :443", "bind "+address,
+			"    http-request return", "    http-request deny if { src -f "+list+" }\n    http-request return")
+	}
+	e.ProveHeard(t, list)
+}
+
 // TestHAProxyWithAKubernetesSecret has links to the Secret, which is
 // read-only, in a directory that is not.
 func TestHAProxyWithAKubernetesSecret(t *testing.T) {

@@ -136,6 +136,13 @@ func (e Example) ProveUntold(t *testing.T) {
 	e.on(t).untold()
 }
 
+// ProveHeard shows that the server gets a newer staple of which it is told while
+// it reloads. Slow is a file that it reads after the staples.
+func (e Example) ProveHeard(t *testing.T, slow string) {
+	t.Parallel()
+	e.on(t).heard(slow)
+}
+
 // ProveHealed shows that a server which starts with older staples than those on
 // disk gets these. Keep puts the staples that there are where the server will
 // find them whenever it starts.
