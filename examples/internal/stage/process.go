@@ -89,14 +89,6 @@ func (p *Process) Ended() bool {
 	}
 }
 
-// Signal sends the process a signal.
-func (p *Process) Signal(sig syscall.Signal) {
-	p.s.T.Helper()
-	if err := p.cmd.Process.Signal(sig); err != nil {
-		p.s.T.Fatalf("signal %s: %v", p.name, err)
-	}
-}
-
 // Run runs a command to its end and returns what it said and its exit code.
 func (s *Stage) Run(program string, args ...string) (said string, code int) {
 	s.T.Helper()
