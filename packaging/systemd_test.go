@@ -100,6 +100,10 @@ restaple lab revoke /lab site.test
 echo damaged >/var/lib/restaple/staples/site.pem.ocsp # asked about at once
 until_ serves_none 443
 until_ is_status '0 fresh, 1 failing (1 revoked)'
+# In the journal, lines have the priority of their level.
+errors() { journalctl --no-pager -o cat -p err -u restaple.service >/tmp/errors; grep "$1" /tmp/errors; }
+until_ errors '^time=.* level=ERROR .*revoked'
+not errors 'level=INFO'
 restaple lab good /lab site.test
 systemctl restart restaple.service
 until_ serves_good 443
@@ -112,7 +116,7 @@ not runuser -u restaple -- systemctl --no-ask-password try-reload-or-restart sys
 cp /etc/restaple/restaple.yaml /tmp/good.yaml
 echo 'no_such_key: 1' >>/etc/restaple/restaple.yaml
 not systemctl reload restaple.service
-journalctl --no-pager -u restaple.service | grep 'no_such_key'
+until_ errors '^/etc/restaple/restaple.yaml:[0-9]*: no_such_key'
 is_status '1 fresh, 0 failing'
 cp /tmp/good.yaml /etc/restaple/restaple.yaml
 systemctl reload restaple.service

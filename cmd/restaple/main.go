@@ -26,7 +26,7 @@ func main() {
 	// matters of it comes back as an error.
 	log.SetOutput(io.Discard)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := execute(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	code := execute(ctx, os.Args[1:], os.Stdout, standardError())
 	stop()
 	os.Exit(code)
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os/user"
 	"slices"
@@ -43,14 +42,6 @@ func (s *system) start() (*agent.Agent, error) {
 	s.agent = a
 	s.answers.join(a)
 	return a, nil
-}
-
-func newLog(w io.Writer, c config.Log) *slog.Logger {
-	o := &slog.HandlerOptions{Level: c.Level}
-	if c.Format == config.FormatJSON {
-		return slog.New(slog.NewJSONHandler(w, o))
-	}
-	return slog.New(slog.NewTextHandler(w, o))
 }
 
 // assemble translates a config. Only is which of its certificates to look
