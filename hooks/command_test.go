@@ -231,19 +231,19 @@ func TestAHangingCommandGoesWithAllItsChildren(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "pids")
 			c := newCommand(t, CommandOptions{Args: shell(test.script, path)})
 			c.killDelay = 200 * time.Millisecond
-			ctx, cancel := context.WithTimeoutCause(t.Context(), 300*time.Millisecond, errors.New("too long"))
-			defer cancel()
-			begin := time.Now()
-			err := c.Deliver(ctx, nil)
-			if took := time.Since(begin); took > 3*time.Second {
-				t.Errorf("it took %v", took)
-			}
-			if err == nil || !strings.HasPrefix(err.Error(), "/bin/sh: too long") {
-				t.Errorf("got %v", err)
-			}
-			pids := strings.Fields(readFile(t, path))
-			if want := strings.Count(test.script, "$$"); len(pids) != want {
-				t.Fatalf("got %d processes, want %d", len(pids), want)
+			ctx, cancel := context.WithCancelCause(t.Context())
+			defer cancel(nil)
+			ended := make(chan error, 1)
+			go func() { ended <- c.Deliver(ctx, nil) }()
+			pids := started(t, path, strings.Count(test.script, "$$"))
+			cancel(errors.New("too long"))
+			select {
+			case err := <-ended:
+				if err == nil || !strings.HasPrefix(err.Error(), "/bin/sh: too long") {
+					t.Errorf("got %v", err)
+				}
+			case <-time.After(patience):
+				t.Errorf("it has not ended after %v", patience)
 			}
 			for _, word := range pids {
 				pid, err := strconv.Atoi(word)
@@ -251,7 +251,7 @@ func TestAHangingCommandGoesWithAllItsChildren(t *testing.T) {
 					t.Fatal(err)
 				}
 				// A process that was killed takes a moment to go.
-				for deadline := time.Now().Add(5 * time.Second); alive(pid); {
+				for deadline := time.Now().Add(patience); alive(pid); time.Sleep(time.Millisecond) {
 					if time.Now().After(deadline) {
 						t.Errorf("process %d is still there", pid)
 						syscall.Kill(pid, syscall.SIGKILL)
@@ -263,22 +263,34 @@ func TestAHangingCommandGoesWithAllItsChildren(t *testing.T) {
 	}
 }
 
+// patience is how long a test waits for what other processes do.
+const patience = 30 * time.Second
+
+// started waits until a file has this many words, and returns them.
+func started(t *testing.T, path string, n int) []string {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		content, err := os.ReadFile(path)
+		if words := strings.Fields(string(content)); len(words) == n && strings.HasSuffix(string(content), "\n") {
+			return words
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("got %q (%v), want that %d have started", content, err, n)
+		}
+	}
+}
+
 // The children are asked as well, so that they can put their house in order.
 func TestAHangingCommandIsAskedToEndWithItsChildren(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "said")
 	c := newCommand(t, CommandOptions{Args: shell(
 		`sh -c 'trap "echo asked >>\"$0\"; exit" TERM; echo ready >>"$0"; while :; do sleep 0.01; done' "$1" & wait`, path)})
+	c.killDelay = patience // the child's answer may take a while
 	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error)
+	defer cancel()
+	ended := make(chan error, 1)
 	go func() { ended <- c.Deliver(ctx, nil) }()
-	for deadline := time.Now().Add(10 * time.Second); ; {
-		if content, _ := os.ReadFile(path); string(content) == "ready\n" {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the child has not started")
-		}
-	}
+	started(t, path, 1)
 	cancel()
 	if err := <-ended; err == nil {
 		t.Error("got no error")

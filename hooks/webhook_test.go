@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -92,14 +91,9 @@ func TestOnlyA2xxAnswerIsASuccess(t *testing.T) {
 }
 
 func TestAWebhooksSecretsStayOutOfItsErrors(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	host := l.Addr().String()
-	l.Close()
+	const host = "127.0.0.1:1" // where nobody listens
 	hook := newWebhook(t, WebhookOptions{URL: "http://user:secret@" + host + "/secret?token=secret"})
-	err = hook.Deliver(t.Context(), nil)
+	err := hook.Deliver(t.Context(), nil)
 	if err == nil || strings.Contains(err.Error(), "secret") || !strings.HasPrefix(err.Error(), "http://"+host+": ") {
 		t.Errorf("got %v", err)
 	}
