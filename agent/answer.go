@@ -111,6 +111,7 @@ func (a *Agent) offer(t *target, s *staple.Staple, now time.Time) bool {
 		a.refuse(t, err)
 		return false
 	}
+	a.memory.dirty = a.memory.dirty || t.refusal != ""
 	t.refusal = ""
 	if t.placing || t.looking {
 		t.next = s
@@ -126,8 +127,10 @@ func (a *Agent) offer(t *target, s *staple.Staple, now time.Time) bool {
 
 // refuse notes why t gets no staple, and says it once.
 func (a *Agent) refuse(t *target, err error) {
+	t.failedAt = wall()
 	if t.refusal != err.Error() {
 		t.refusal = err.Error()
+		a.memory.dirty = true
 		a.log.Error("staple not placed: the server would not take it", "cert", t.key.path, "err", err)
 	}
 }

@@ -134,3 +134,74 @@ func TestLookingShowsThatACertificateIsUnknown(t *testing.T) {
 		t.Errorf("looked at: state %q, ok %v, want unknown", got.State, got.OK)
 	}
 }
+
+// TestLookingShowsWhyAFileHasNotGotItsStaple has the pass before fail to place
+// one that is good.
+func TestLookingShowsWhyAFileHasNotGotItsStaple(t *testing.T) {
+	for name, row := range map[string]struct {
+		server string
+		state  agent.State
+		spoil  func(w *world)
+		repair func(w *world)
+	}{
+		"the server would not take it": {"haproxy", agent.Refused,
+			func(w *world) { w.fault("no-next-update") }, func(w *world) { w.fault("") }},
+		"it cannot be written": {"generic", agent.NotWritable,
+			func(w *world) { w.inTheWay("site.pem.ocsp") }, func(w *world) { w.outOfTheWay("site.pem.ocsp") }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.group = func(g *agent.Group) { g.Template = "{path}.ocsp" }
+			w.issue("site.pem", lab.IssueOptions{})
+			w.issue("other.pem", lab.IssueOptions{})
+			row.spoil(w)
+			work := func() agent.Certificate { w.options = nil; return w.once(row.server)["site.pem"] }
+			look := func() map[string]agent.Certificate {
+				w.options = func(o *agent.Options) { o.LookOnly = true }
+				return w.once(row.server)
+			}
+			start := time.Now()
+			was := work()
+			if was.State != row.state {
+				t.Fatalf("asked: state %q, want %q", was.State, row.state)
+			}
+			got := look()["site.pem"]
+			if got.State != row.state || got.OK || got.Error != was.Error || got.ErrorAt.Before(start) || got.ErrorAt.After(time.Now()) {
+				t.Errorf("looked at: got %+v, want it %s as it was at that time: %s", got, row.state, was.Error)
+			}
+			w.issue("site.pem", lab.IssueOptions{})
+			if got := look()["site.pem"]; got.State != agent.Pending || got.Error != "" {
+				t.Errorf("renewed: state %q (%s), want pending", got.State, got.Error)
+			}
+			row.repair(w)
+			work()
+			for name, got := range look() {
+				if got.State != agent.Fresh || got.Error != "" || !got.ErrorAt.IsZero() {
+					t.Errorf("repaired: %s is %q (%s at %v), want fresh", name, got.State, got.Error, got.ErrorAt)
+				}
+			}
+		})
+	}
+}
+
+func (w *world) fault(f lab.Fault) {
+	w.t.Helper()
+	if err := w.responder.SetFault(f); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// inTheWay has a directory where a file is to be written.
+func (w *world) inTheWay(name string) {
+	w.t.Helper()
+	if err := os.Mkdir(w.path(name), 0o755); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) outOfTheWay(name string) {
+	w.t.Helper()
+	if err := os.Remove(w.path(name)); err != nil {
+		w.t.Fatal(err)
+	}
+}

@@ -17,8 +17,9 @@ import (
 	"github.com/restaple/restaple/writer"
 )
 
-// Failure is why a leaf's last round brought no staple. It is kept on disk, so
-// that `restaple status` can say it without asking anybody.
+// Failure is why a leaf's last round brought no staple, or why a staple file has
+// not got the one that came. It is kept on disk, so that `restaple status` can
+// say it without asking anybody.
 type Failure struct {
 	Reason    string    `json:"reason"`
 	Message   string    `json:"message"`
@@ -67,7 +68,7 @@ const (
 type memory struct {
 	path  string // "": nothing is kept
 	old   map[string]*Failure
-	kept  map[[32]byte]bool // leaves that the file says something of
+	kept  map[[32]byte]bool // leaves that the file says something of, but for their staple files
 	dirty bool              // something has changed since it was last handed to be written
 	next  time.Time
 	work  sync.WaitGroup // of one goroutine that writes, at most
@@ -108,6 +109,17 @@ func (m *memory) read() (map[string]*Failure, error) {
 
 // recall returns what is known of a leaf from an earlier process, or nil.
 func (m *memory) recall(leaf [32]byte) *Failure { return m.old[hex.EncodeToString(leaf[:])] }
+
+// fileName is by what name the file knows a staple file of a leaf.
+func fileName(leaf [32]byte, staple string) string { return hex.EncodeToString(leaf[:]) + " " + staple }
+
+// recallFile returns what is known of a staple file, or nil.
+func (m *memory) recallFile(leaf [32]byte, staple string) *Failure {
+	if len(m.old) == 0 {
+		return nil
+	}
+	return m.old[fileName(leaf, staple)]
+}
 
 // saveSoon writes failures that have changed, away from the loop and not too
 // often.
@@ -163,11 +175,28 @@ func (m *memory) write(failures map[string]*Failure) error {
 	return nil
 }
 
+// failure is why t has not got the staple that came, or nil.
+func (t *target) failure() *Failure {
+	switch {
+	case t.failed != "":
+		return &Failure{Reason: string(NotWritable), Message: t.failed, At: t.failedAt, Attempts: t.failures}
+	case t.refusal != "":
+		return &Failure{Reason: string(Refused), Message: t.refusal, At: t.failedAt}
+	}
+	return nil
+}
+
 // failures copies what is wrong now, and names with nil the leaves with which
 // something was wrong.
 func (a *Agent) failures() map[string]*Failure {
 	out := make(map[string]*Failure)
 	for k, s := range a.subjects {
+		for _, t := range s.targets {
+			if f := t.failure(); f != nil || t.noted {
+				t.noted = true
+				out[fileName(k.leaf, t.staple)] = f
+			}
+		}
 		if s.failure == nil && !a.memory.kept[k.leaf] {
 			continue
 		}

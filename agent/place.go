@@ -139,11 +139,12 @@ func (a *Agent) onPlacement(t *target, p placed) {
 	case p.moved:
 		log.Debug("certificate or staple changed meanwhile: looking again")
 	case p.err != nil:
+		now := wall()
 		if t.failed != p.err.Error() {
 			log.Error("staple file not changed", "err", p.err)
+			a.memory.dirty = true
 		}
-		t.failed = p.err.Error()
-		now := wall()
+		t.failed, t.failedAt = p.err.Error(), now
 		if s := t.sub; s != nil && p.staple != nil {
 			// What was fetched is lost, and has to be fetched again.
 			s.attempts++
@@ -153,11 +154,11 @@ func (a *Agent) onPlacement(t *target, p placed) {
 		t.failures++
 		t.writeAt = now.Add(schedule.RetryIn(t.failures, t.disk.this, t.disk.ends, now, 0))
 	case p.mend:
-		t.failed, t.failures, t.writeAt = "", 0, time.Time{}
+		a.written(t)
 		t.disk.snippet, t.disk.mended = p.snip, true
 		log.Info("snippet written")
 	case p.staple != nil:
-		t.failed, t.failures, t.writeAt = "", 0, time.Time{}
+		a.written(t)
 		t.lost = false
 		t.disk = holding(p.staple, p.disk)
 		t.disk.snippet, t.disk.mended = p.snip, true
@@ -165,7 +166,7 @@ func (a *Agent) onPlacement(t *target, p placed) {
 			log.Info("staple placed", "this_update", stamp(p.staple.ThisUpdate), "next_update", stamp(p.staple.NextUpdate))
 		}
 	default:
-		t.failed, t.failures, t.writeAt = "", 0, time.Time{}
+		a.written(t)
 		t.lost = t.lost || p.cause == profile.Renewed
 		t.disk = disk{stamp: p.disk, kind: kindOf(p.way), snippet: p.snip}
 		switch {
@@ -176,6 +177,12 @@ func (a *Agent) onPlacement(t *target, p placed) {
 			log.Info("staple withdrawn", "reason", string(p.cause), "way", string(p.way))
 		}
 	}
+}
+
+// written notes that the staple file of t is as it was to be.
+func (a *Agent) written(t *target) {
+	a.memory.dirty = a.memory.dirty || t.failed != ""
+	t.failed, t.failures, t.writeAt = "", 0, time.Time{}
 }
 
 func kindOf(w profile.Way) kind {

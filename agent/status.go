@@ -178,11 +178,8 @@ func (a *Agent) describe(t *target, now time.Time) Certificate {
 		} else if c.State == NoIssuer && s.chain.IssuerErr != nil {
 			c.Error = s.chain.IssuerErr.Error()
 		}
-		switch {
-		case t.failed != "":
-			c.Error = t.failed
-		case t.refusal != "":
-			c.Error = t.refusal
+		if f := t.failure(); f != nil {
+			c.Error, c.ErrorAt = f.Message, f.At
 		}
 	}
 	if t.disk.kind == valid || t.disk.kind == invalid {

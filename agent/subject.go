@@ -203,7 +203,7 @@ func (a *Agent) attach(t *target, c *chain.Chain, now time.Time) {
 		a.learn(s, c)
 	}
 	t.sub = s
-	t.refusal, t.failed = "", ""
+	a.recallFile(t)
 	s.targets = append(s.targets, t)
 	if a.o.Groups[t.key.group].Profile.OnePerBlock {
 		a.keyTypes.add(t)
@@ -232,6 +232,27 @@ func (a *Agent) recallStatement(s *subject, t *target) {
 		s.message = staple.Unknown
 	}
 	if a.o.LookOnly && s.message == staple.Revoked {
+		s.askedAt = f.At
+	}
+}
+
+// recallFile takes in what an earlier process knew of the staple file of t.
+// Whoever writes finds out anew whether it is still so.
+func (a *Agent) recallFile(t *target) {
+	s := t.sub
+	f := a.memory.recallFile(s.key.leaf, t.staple)
+	t.refusal, t.failed, t.noted = "", "", f != nil
+	if f == nil || !a.o.LookOnly {
+		return
+	}
+	t.failedAt = f.At
+	switch f.Reason {
+	case string(NotWritable):
+		t.failed = f.Message
+	case string(Refused):
+		t.refusal, s.quiet = f.Message, true
+	}
+	if f.At.After(s.askedAt) {
 		s.askedAt = f.At
 	}
 }

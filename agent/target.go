@@ -35,6 +35,8 @@ type target struct {
 	refusal  string    // why the server would not take the newest staple
 	unfit    error     // why it would not start with any
 	failed   string    // why the staple file could not be written
+	failedAt time.Time // when refusal or failed last was so
+	noted    bool      // that is in the file of failures, or an earlier word of it
 	writeAt  time.Time // not before: the last write has failed
 	failures int       // writes in a row that have failed
 	would    string    // what a dry run would have done

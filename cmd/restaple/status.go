@@ -19,8 +19,8 @@ func newStatusCommand() *cobra.Command {
 		Use:   "status [flags] [PATH...]",
 		Short: "Show how each certificate and its staple stand",
 		Long: `Show how each certificate and its staple stand, from what is on disk: nobody is
-asked and nothing is changed. The last error is what a running restaple, or the
-last pass, has noted in the state directory. With --agent a running restaple is
+asked and nothing is changed. The last error, after its time, is what a running
+restaple, or the last pass, has noted in the state directory. With --agent a running restaple is
 asked instead, at the address of its admin listener.
 
 With --urls it is a list for firewall rules: the hosts that are really asked, with

@@ -74,8 +74,12 @@ func (r report) table(w io.Writer) error {
 	out.WriteString(lines[0])
 	for i, c := range r.Certificates {
 		out.WriteString(lines[i+1])
-		if c.Error != "" {
+		switch {
+		case c.Error == "":
+		case c.ErrorAt.IsZero(): // it is so now
 			fmt.Fprintf(&out, "    %s\n", c.Error)
+		default:
+			fmt.Fprintf(&out, "    %s  %s\n", short(c.ErrorAt), c.Error)
 		}
 		if a := advice(c); a != "" {
 			fmt.Fprintf(&out, "    hint: %s\n", a)
