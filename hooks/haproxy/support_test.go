@@ -171,12 +171,23 @@ func (b *bench) ready(t *testing.T, before string) string {
 	}
 }
 
-// reload makes the master start a new worker.
+// reload makes the master start a new worker. Until the old one heeds that it is
+// to stop, both of them take connections.
 func (b *bench) reload(t *testing.T) {
 	t.Helper()
 	before := b.ready(t, "")
 	b.tell(t, b.master(), "reload")
 	b.ready(t, before)
+	old, _, _ := strings.Cut(before, "@")
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		info := b.tell(t, b.master(), "@!"+old+" show info")
+		if parseField(info, "Pid") != old || parseField(info, "Stopping") == "1" {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the old worker goes on after %v", patience)
+		}
+	}
 }
 
 // tell says a command as an operator would.

@@ -72,11 +72,11 @@ func TestTheTurnIsNotWaitedForAfterTheDelivery(t *testing.T) {
 // is one.
 func TestOthersOperationsAreWaitedFor(t *testing.T) {
 	for _, test := range []struct {
-		locked time.Duration
-		want   string // in the error
+		locked, timeout time.Duration
+		want            string // in the error
 	}{
-		{100 * time.Millisecond, "does not have it"}, // which the fake says in the end
-		{time.Hour, "currently locked"},
+		{100 * time.Millisecond, patience, "does not have it"}, // which the fake says in the end
+		{time.Hour, 3 * time.Second, "currently locked"},
 	} {
 		begin := time.Now()
 		address, _ := fake(t, func(command string, w io.Writer) {
@@ -90,7 +90,7 @@ func TestOthersOperationsAreWaitedFor(t *testing.T) {
 			}
 		})
 		d := staples(t, 1)
-		h, _ := newHook(t, Options{Address: address, Timeout: time.Second}, d)
+		h, _ := newHook(t, Options{Address: address, Timeout: test.timeout}, d)
 		if err := h.Deliver(t.Context(), d.all()); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("locked for %v: got %v, want %q", test.locked, err, test.want)
 		}
