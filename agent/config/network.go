@@ -142,16 +142,3 @@ func (v value) headers() (http.Header, bool) {
 	})
 	return headers, true
 }
-
-// noProxy is a list of hosts, domains and address ranges.
-func (v value) noProxy() string {
-	hosts := list(v, func(v value) (string, bool) {
-		s, ok := v.text()
-		if ok && strings.ContainsAny(s, ", ") {
-			v.fail("must be one host, domain or address range, got %s", quoted(s))
-			return "", false
-		}
-		return s, ok
-	})
-	return strings.Join(hosts, ",")
-}
