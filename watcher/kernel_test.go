@@ -62,7 +62,7 @@ func TestAnErrorNobodyReceivesStopsNoWatch(t *testing.T) {
 	}()
 	select {
 	case <-done:
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("nobody receives errors, and nothing goes on")
 	}
 }

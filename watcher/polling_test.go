@@ -99,7 +99,7 @@ func TestPollingWhenWatchesAreExhausted(t *testing.T) {
 // untilWatching goes on receiving, since polling ends after a Scan.
 func (r *receiver) untilWatching() {
 	r.t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(patience)
 	for {
 		if polling, _ := r.w.Polling(); !polling {
 			return
