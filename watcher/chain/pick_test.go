@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -122,13 +123,24 @@ func TestOneFileKeepsNobodyBusy(t *testing.T) {
 	for i := range crosswise {
 		crosswise[i] = issueKey(t, keys[n-1-i], "x", keys[i].key, nil).cert
 	}
-	start := time.Now()
+	start := cpuTime(t)
 	if _, err := FromCertificates(crosswise); err == nil || errors.Is(err, ErrNotChain) {
 		t.Errorf("got %v, want it said what is wrong", err)
 	}
-	if took := time.Since(start); took > 2*time.Second {
+	if took := cpuTime(t) - start; took > 2*time.Second {
 		t.Errorf("it took %v", took)
 	}
+}
+
+// cpuTime returns how long this process has been at work. Others of the machine
+// have no part in it.
+func cpuTime(t *testing.T) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func TestIssuerIsProvenByTheSignature(t *testing.T) {
