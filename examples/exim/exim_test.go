@@ -38,8 +38,8 @@ func example() stage.Example {
 		Serve: func(s *stage.Stage) *stage.Process {
 			return s.Start("exim4", "-C", s.Path("/etc/exim4/exim4.conf"), "-bdf")
 		},
-		Short:  stage.Window{Validity: 30 * time.Second, Age: 10 * time.Second},
-		Ending: stage.Window{Validity: 16 * time.Second, Age: 6 * time.Second},
+		Short:  stage.Window{Validity: 60 * time.Second, Age: 25 * time.Second},
+		Ending: stage.Window{Validity: 80 * time.Second, Age: 64 * time.Second},
 
 		Missing: stage.None,
 		// TLS fails while the key is the new one and the certificate the old.

@@ -68,8 +68,8 @@ func example(usual bool) stage.Example {
 		Aware:       usual,
 		Reload:      func(_ *stage.Stage, server *stage.Process) { server.Signal(syscall.SIGHUP) },
 		HookReloads: !usual,
-		Short:       stage.Window{Validity: 30 * time.Second, Age: 10 * time.Second},
-		Ending:      stage.Window{Validity: 16 * time.Second, Age: 6 * time.Second},
+		Short:       stage.Window{Validity: 60 * time.Second, Age: 25 * time.Second},
+		Ending:      stage.Window{Validity: 80 * time.Second, Age: 64 * time.Second},
 
 		Missing:      stage.None,
 		RevokedAtEnd: true,            // hitch goes on with the good one

@@ -54,8 +54,8 @@ func example(usual bool) stage.Example {
 
 		NewestTLS: true, // 1.4.79 speaks TLS 1.3 only, unless it is told otherwise
 
-		Short:  stage.Window{Validity: 30 * time.Second, Age: 10 * time.Second},
-		Ending: stage.Window{Validity: 16 * time.Second, Age: 6 * time.Second},
+		Short:  stage.Window{Validity: 60 * time.Second, Age: 25 * time.Second},
+		Ending: stage.Window{Validity: 80 * time.Second, Age: 64 * time.Second},
 
 		Missing: stage.None,
 	}

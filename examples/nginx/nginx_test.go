@@ -51,8 +51,8 @@ func (v variant) example() stage.Example {
 			return serve(s)
 		},
 		Aware:   true,
-		Short:   stage.Window{Validity: 30 * time.Second, Age: 10 * time.Second},
-		Ending:  stage.Window{Validity: 16 * time.Second, Age: 6 * time.Second},
+		Short:   stage.Window{Validity: 60 * time.Second, Age: 25 * time.Second},
+		Ending:  stage.Window{Validity: 80 * time.Second, Age: 64 * time.Second},
 		Missing: stage.TryLater,
 	}
 }

@@ -23,8 +23,8 @@ func example() stage.Example {
 			return s.Start("sh", s.Path("/etc/ssl/serve.sh"))
 		},
 		Restarts: true,
-		Short:    stage.Window{Validity: 30 * time.Second, Age: 10 * time.Second},
-		Ending:   stage.Window{Validity: 16 * time.Second, Age: 6 * time.Second},
+		Short:    stage.Window{Validity: 60 * time.Second, Age: 25 * time.Second},
+		Ending:   stage.Window{Validity: 80 * time.Second, Age: 64 * time.Second},
 
 		Missing: stage.TryLater,
 	}

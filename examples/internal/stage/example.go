@@ -36,8 +36,10 @@ type Example struct {
 	Reload      func(s *Stage, server *Process)
 	HookReloads bool
 
-	Short  Window // responses with a refresh within seconds, and an end a little later
-	Ending Window // responses that end within seconds
+	// Responses with a refresh within seconds, and an end a little later; and
+	// responses that end within seconds. They are withdrawn when an eighth of
+	// their life is left, which is how late everybody may be.
+	Short, Ending Window
 
 	// Missing is what the server does when there is no staple: None, or
 	// TryLater.
