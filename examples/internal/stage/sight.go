@@ -59,8 +59,8 @@ type Client struct {
 	Grace time.Duration
 }
 
-// lookTime is for one handshake with all around it.
-const lookTime = 5 * time.Second
+// lookTime is for one handshake with all around it, on a machine that is busy.
+const lookTime = 15 * time.Second
 
 // Look makes a handshake.
 func (c Client) Look() (Sight, error) {
@@ -78,16 +78,16 @@ func (c Client) Look() (Sight, error) {
 		}
 	}
 	t := tls.Client(conn, c.config())
+	asked := time.Now()
 	if err := t.Handshake(); err != nil {
 		return Sight{}, err
 	}
 	state := t.ConnectionState()
 	verified := state.VerifiedChains[0]
 	s := Sight{Leaf: verified[0], Staple: state.OCSPResponse}
-	now := time.Now()
-	s.Kind, s.This = kindOf(s.Staple, verified[0], verified[1], now)
+	s.Kind, s.This = kindOf(s.Staple, verified[0], verified[1], asked)
 	if s.Kind == Expired {
-		s.Kind, _ = kindOf(s.Staple, verified[0], verified[1], now.Add(-c.Grace))
+		s.Kind, _ = kindOf(s.Staple, verified[0], verified[1], asked.Add(-c.Grace))
 	}
 	_ = t.Close() // all has been seen
 	return s, nil
@@ -108,8 +108,9 @@ func (c Client) config() *tls.Config {
 	return o
 }
 
-// kindOf judges by other code than restaple's own.
-func kindOf(der []byte, leaf, issuer *x509.Certificate, now time.Time) (Kind, time.Time) {
+// kindOf judges by other code than restaple's own. Asked is when the client did:
+// what has ended since had not when it was sent.
+func kindOf(der []byte, leaf, issuer *x509.Certificate, asked time.Time) (Kind, time.Time) {
 	switch {
 	case len(der) == 0:
 		return None, time.Time{}
@@ -118,9 +119,9 @@ func kindOf(der []byte, leaf, issuer *x509.Certificate, now time.Time) (Kind, ti
 	}
 	r, err := ocsp.ParseResponseForCert(der, leaf, issuer)
 	switch {
-	case err != nil || r.Status == ocsp.Unknown || r.ThisUpdate.After(now):
+	case err != nil || r.Status == ocsp.Unknown || r.ThisUpdate.After(time.Now()):
 		return Wrong, time.Time{}
-	case now.After(r.NextUpdate.Add(time.Second)): // it was in time when it was sent
+	case asked.After(r.NextUpdate.Add(time.Second)): // servers keep time in seconds
 		return Expired, r.ThisUpdate
 	case r.Status == ocsp.Revoked:
 		return Revoked, r.ThisUpdate
