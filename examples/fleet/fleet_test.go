@@ -126,11 +126,8 @@ func TestAFleetOutlastsItsCentralOnes(t *testing.T) {
 func newFleet(t *testing.T, w stage.Window) *fleet {
 	t.Helper()
 	f := &fleet{Stage: stage.New(t)}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.caAddress = l.Addr().String()
+	f.caAddress = f.Address()
+	var err error
 	f.ca, err = lab.NewResponder(lab.ResponderOptions{
 		CA: f.PKI.Intermediate, Validity: w.Validity, Backdate: w.Age, Step: time.Second,
 		Observe: func(lab.Exchange) { f.counted.Add(1) },
@@ -138,7 +135,7 @@ func newFleet(t *testing.T, w stage.Window) *fleet {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.serve(l)
+	f.caUp()
 	t.Cleanup(func() { f.caDown() })
 	key, err := lab.NewKey(lab.ECDSA)
 	if err != nil {

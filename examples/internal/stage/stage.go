@@ -49,11 +49,11 @@ func New(t *testing.T, programs ...string) *Stage {
 	}
 	s := &Stage{T: t, Root: root, programs: programs, down: func() {}}
 	t.Cleanup(s.showLogs)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	s.address = s.Address() // it comes back there: see Up
+	l, err := net.Listen("tcp", s.address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.address = l.Addr().String()
 	if s.PKI, err = lab.NewPKI(lab.PKIOptions{Responders: []string{s.Responder()}}); err != nil {
 		t.Fatal(err)
 	}
