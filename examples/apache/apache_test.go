@@ -23,7 +23,8 @@ func TestApache(t *testing.T) {
 		Configure: func(s *stage.Stage, address, listen string) {
 			s.Install("apache2.conf", "/etc/apache2/apache2.conf",
 				"Listen 443", "Listen "+address, "*:443", address, desk.Listen, listen,
-				"CacheTimeout 300", "CacheTimeout 1", "ErrorCacheTimeout 10", "ErrorCacheTimeout 1")
+				"CacheTimeout 300", "CacheTimeout 1", "ErrorCacheTimeout 10", "ErrorCacheTimeout 1",
+				"ResponderTimeout 3", "ResponderTimeout 20") // of a machine that is busy
 			s.InstallRestaple(desk.Listen, listen)
 			s.Dir("/run/apache2")
 			s.Dir("/var/log/apache2")

@@ -35,6 +35,7 @@ func TestApacheAsksThroughRestaple(t *testing.T) {
 	s.Install("apache2.conf", "/etc/apache2/apache2.conf",
 		"Listen 443", "Listen "+address, "*:443", address,
 		"CacheTimeout 300", "CacheTimeout 1", "ErrorCacheTimeout 10", "ErrorCacheTimeout 1",
+		"ResponderTimeout 3", "ResponderTimeout 20", // of a machine that is busy
 		"SSLStaplingForceURL http://127.0.0.1:9080/", `SSLVerifyClient require
     SSLVerifyDepth 2
     SSLCACertificateFile /etc/apache2/clients.pem
