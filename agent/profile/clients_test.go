@@ -57,7 +57,7 @@ func stapling(t *testing.T, cert tls.Certificate, newest uint16) (port string) {
 			}
 			go func() {
 				defer conn.Close()
-				_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+				_ = conn.SetDeadline(time.Now().Add(time.Minute))
 				if _, err := conn.Read(make([]byte, 4096)); err == nil {
 					_, _ = conn.Write([]byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"))
 				}

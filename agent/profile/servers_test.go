@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -187,7 +188,7 @@ func startWith(t *testing.T, program string, server serverUnderTest, s sample) (
 	if server.user != "" {
 		giveTo(t, server.program, server.user, dir)
 	}
-	ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
 	var out bytes.Buffer
 	cmd := exec.CommandContext(ctx, program, server.args(dir)...)
@@ -236,20 +237,20 @@ func startWith(t *testing.T, program string, server serverUnderTest, s sample) (
 	}
 }
 
-// freePort returns a port that nothing listens at; servers cannot say which
-// one they took.
+// freePort returns a port that nothing listened at just now; servers cannot say
+// which one they took. It is below those that are given to outgoing connections,
+// or one of them might take it.
 func freePort(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		port := strconv.Itoa(10000 + rand.IntN(10000))
+		if listener, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			listener.Close()
+			return port
+		}
 	}
-	defer listener.Close()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
+	t.Fatal("no free port")
+	return ""
 }
 
 // TestWhatIsRefusedIsWhatIsForeseen holds what is kept from a server beside

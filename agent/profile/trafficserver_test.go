@@ -115,11 +115,13 @@ cachedir: %[1]s
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	var end error // once it has
+	go func() { defer close(ended); end = cmd.Wait() }()
 	defer func() {
 		stop()
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		<-ended
 		if log, _ := os.ReadFile(filepath.Join(dir, "diags.log")); t.Failed() || err != nil {
 			t.Logf("%s\n%s", out.String(), log)
 		}
@@ -139,8 +141,8 @@ cachedir: %[1]s
 				return nil, err
 			}
 			select {
-			case err := <-ended:
-				return nil, fmt.Errorf("it has ended: %w", err)
+			case <-ended:
+				return nil, fmt.Errorf("it has ended: %w", end)
 			case <-ctx.Done():
 				return nil, err
 			case <-time.After(50 * time.Millisecond): // it is still starting
