@@ -190,6 +190,7 @@ func TestAHangingResponderDoesNotHoldServersThatWait(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	until(t, "the responder is asked", func() bool { return responder.Received() > 0 })
 	defer n.follow(ctx, a)()
 	lines := m.next("READY=1")
 	if want := "STATUS=0 fresh, 1 failing (1 pending)"; !slices.Contains(lines, want) {
