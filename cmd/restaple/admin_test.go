@@ -53,8 +53,8 @@ func (s *scene) underAdmin(ctx context.Context, d *door, c *config.Config) (stop
 	go func() { ended <- a.Run(running) }()
 	select {
 	case <-passed:
-	case <-time.After(10 * time.Second):
-		s.t.Fatal("the first pass is not over after 10 s")
+	case <-time.After(patience):
+		s.t.Fatalf("the first pass is not over after %v", patience)
 	}
 	return func() {
 		cancel()

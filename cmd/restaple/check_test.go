@@ -377,12 +377,7 @@ func TestCheckNeedsTheIssuerFromSomewhere(t *testing.T) {
 }
 
 func TestCheckOfAServerThatIsNotThere(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	listener.Close()
-	if code, got := newCheckWorld(t).check("--connect", listener.Addr().String()); code != 1 || got.Result != prove.Unreachable {
+	if code, got := newCheckWorld(t).check("--connect", "127.0.0.1:1"); code != 1 || got.Result != prove.Unreachable {
 		t.Errorf("got %d, %s (%s)", code, got.Result, got.Detail)
 	}
 }
@@ -488,12 +483,7 @@ func sameWriting(s string) string {
 // serveOpenSSL runs s_server until the test is over.
 func serveOpenSSL(t *testing.T, openssl string, args ...string) (hostPort string) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := listener.Addr().String()
-	listener.Close()
+	at := "127.0.0.1:" + freePort(t)
 	cmd := exec.CommandContext(t.Context(), openssl, slices.Concat([]string{"s_server", "-accept", at, "-quiet"}, args)...)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -502,15 +492,14 @@ func serveOpenSSL(t *testing.T, openssl string, args ...string) (hostPort string
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	for range 500 {
-		if conn, err := net.Dial("tcp", at); err == nil {
+	until(t, "openssl s_server listens", func() bool {
+		conn, err := net.Dial("tcp", at)
+		if err == nil {
 			conn.Close()
-			return at
 		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatal("openssl s_server does not listen")
-	return ""
+		return err == nil
+	})
+	return at
 }
 
 func requireOpenSSL(t *testing.T) string {

@@ -89,7 +89,7 @@ func TestKillsTearNoStapleAndLoseNoReload(t *testing.T) {
 			t.Fatal(err)
 		}
 		cmd = start()
-		deadline := time.Now().Add(15 * time.Second)
+		deadline := time.Now().Add(patience)
 		for !sameFiles(snapshot(t, certs), snapshot(t, served)) {
 			if time.Now().After(deadline) {
 				t.Fatal("the hook was not told of all that was on disk when restaple was killed")
