@@ -55,9 +55,9 @@ func fallDue(b testing.TB, n int, window time.Duration, overdue bool) {
 	jitter := window / 10
 	for lead := 3 * time.Second; ; lead *= 2 {
 		first := time.Now().Add(lead)
-		known, arrived := f.askAll(b, n, first.Add(jitter-window/2), window)
-		if known.After(first) && lead < time.Minute {
-			continue // they were due before the agent had read them all
+		known, arrived, stalled := f.askAll(b, n, first.Add(jitter-window/2), window)
+		if (known.After(first) || stalled > jitter/10) && lead < time.Minute {
+			continue // they were due before the agent had read them all, or while nothing ran
 		}
 		// Four fifths of what is evenly spread lie between the first and the
 		// last tenth. A busy machine draws them together somewhat.
@@ -69,8 +69,9 @@ func fallDue(b testing.TB, n int, window time.Duration, overdue bool) {
 }
 
 // askAll runs an agent over staples that were given out at a time until all
-// have been asked about, and says when it knew them and when the requests came.
-func (f *fleet) askAll(b testing.TB, n int, since time.Time, window time.Duration) (known time.Time, arrived []time.Time) {
+// have been asked about. It says when it knew them, when the requests came, and
+// for how long at most the machine kept this process waiting meanwhile.
+func (f *fleet) askAll(b testing.TB, n int, since time.Time, window time.Duration) (known time.Time, arrived []time.Time, stalled time.Duration) {
 	b.Helper()
 	f.vouch(b, since, window)
 	p, err := profile.ByName("generic")
@@ -87,12 +88,15 @@ func (f *fleet) askAll(b testing.TB, n int, since time.Time, window time.Duratio
 	}
 	stop := start(b, a)
 	most := 0
-	for deadline := time.Now().Add(2 * time.Minute); len(arrived) < n; time.Sleep(10 * time.Millisecond) {
+	last := time.Now()
+	for deadline := last.Add(2 * time.Minute); len(arrived) < n; time.Sleep(10 * time.Millisecond) {
 		var more []time.Time
 		more, most = f.requests()
-		if arrived = append(arrived, more...); time.Now().After(deadline) {
+		now := time.Now()
+		if arrived = append(arrived, more...); now.After(deadline) {
 			b.Fatalf("%d of %d were asked about", len(arrived), n)
 		}
+		stalled, last = max(stalled, now.Sub(last)), now
 	}
 	stop()
 	if more, _ := f.requests(); len(arrived)+len(more) > n {
@@ -102,7 +106,7 @@ func (f *fleet) askAll(b testing.TB, n int, since time.Time, window time.Duratio
 		b.Errorf("%d requests in flight, want at most %d", most, laneLimit)
 	}
 	slices.SortFunc(arrived, time.Time.Compare)
-	return known, arrived
+	return known, arrived, stalled
 }
 
 // start runs an agent until stop is called.
