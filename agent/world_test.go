@@ -216,10 +216,17 @@ func byName(certs []agent.Certificate) map[string]agent.Certificate {
 	return out
 }
 
-// run runs an agent until the test ends.
+// run makes an agent and runs it until the test ends.
 func (w *world) run(profileName string) *agent.Agent {
 	w.t.Helper()
 	a := w.agent(profileName)
+	w.start(a)
+	return a
+}
+
+// start runs an agent until the test ends.
+func (w *world) start(a *agent.Agent) {
+	w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(ctx) }()
@@ -229,7 +236,6 @@ func (w *world) run(profileName string) *agent.Agent {
 			w.t.Errorf("Run: %v", err)
 		}
 	})
-	return a
 }
 
 // verified returns the staple in a file of the directory, if it is one for the
