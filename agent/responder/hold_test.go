@@ -112,7 +112,7 @@ func TestDownIsToldOnce(t *testing.T) {
 	run(t, LaneOptions{Down: func(_ string, n int) { waiting = append(waiting, n) }}, func(l *Lanes) {
 		var g gauge
 		for range 100 {
-			l.Submit("r", time.Now(), g.job(0, LaneSilent))
+			l.Submit("r", time.Now(), g.job(time.Second, LaneSilent)) // none ends before all are there
 		}
 		time.Sleep(time.Hour)
 	})
