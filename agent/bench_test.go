@@ -83,7 +83,7 @@ func newFleet(b testing.TB, n int, delay time.Duration) *fleet {
 		b.Fatal(err)
 	}
 	f := &fleet{dir: b.TempDir(), state: b.TempDir(), issuer: pki.Intermediate, delay: delay}
-	if f.responder, err = lab.NewResponder(lab.ResponderOptions{CA: pki.Intermediate, Validity: 24 * time.Hour, Step: time.Hour, Backdate: time.Minute}); err != nil {
+	if f.responder, err = lab.NewResponder(lab.ResponderOptions{CA: pki.Intermediate, Validity: 24 * time.Hour, Step: time.Hour}); err != nil {
 		b.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
