@@ -279,12 +279,49 @@ func TestConfigCheck(t *testing.T) {
 	if code, out, errs := command(t, "config", "check", "../../examples/config/restaple.yaml"); code != exitUsage || !strings.Contains(errs, "corp-root.pem") {
 		t.Errorf("a CA file that is not there: exit %d, %s%s", code, out, errs)
 	}
+	s := newScene(t)
 	good := filepath.Join(t.TempDir(), "restaple.yaml")
-	if err := os.WriteFile(good, []byte("certificates: [{paths: [/etc/ssl/site.pem]}]\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if code, out, errs := command(t, "config", "check", good); code != exitOK || !strings.HasSuffix(out, ": good\n") {
+	s.write(good, fmt.Appendf(nil, "certificates: [{paths: [%s, '%s', '%[2]s/*.pem', '%[2]s/../*/site.*']}]\n", s.cert, s.dir))
+	if code, out, errs := command(t, "config", "check", good); code != exitOK || out != good+": good\n" || errs != "" {
 		t.Errorf("exit %d, %s%s", code, out, errs)
+	}
+}
+
+// TestConfigCheckWarnsOfPathsThatLeadToNothing is no reason for another exit
+// code: a sidecar starts before its volume is filled.
+func TestConfigCheckWarnsOfPathsThatLeadToNothing(t *testing.T) {
+	s := newScene(t)
+	dir := t.TempDir()
+	for _, d := range []string{"empty", "keys", "deep/below", "other/below"} {
+		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.write(filepath.Join(dir, "keys", "site.key"), []byte("key"))
+	s.write(filepath.Join(dir, "deep", "below", "site.pem"), s.issued.ChainPEM())
+	s.write(filepath.Join(dir, "other", "below", "site.pem"), s.issued.ChainPEM())
+	file := filepath.Join(dir, "restaple.yaml")
+	s.write(file, fmt.Appendf(nil, `certificates:
+- paths:
+  - %s
+  - missing
+  - missing/*.pem
+  - empty/*.pem
+- paths: [empty, keys, deep]
+- {paths: [other], recursive: true}
+`, s.cert))
+	code, out, errs := command(t, "config", "check", file)
+	want := strings.ReplaceAll(`FILE:4: certificates[0].paths[1]: warning: DIR/missing: no such file or directory
+FILE:5: certificates[0].paths[2]: warning: DIR/missing: no such file or directory
+FILE:6: certificates[0].paths[3]: warning: DIR/empty/*.pem: no certificate file is there now
+FILE:7: certificates[1].paths[0]: warning: DIR/empty: no certificate file is there now
+FILE:7: certificates[1].paths[1]: warning: DIR/keys: no certificate file is there now
+FILE:7: certificates[1].paths[2]: warning: DIR/deep: no certificate file is there now, and without recursive: directories below are not looked into
+FILE: good, but see the warnings
+`, "FILE", file)
+	want = strings.ReplaceAll(want, "DIR", dir)
+	if code != exitOK || out != want || errs != "" {
+		t.Errorf("exit %d, %s\n%s\nwant\n%s", code, errs, out, want)
 	}
 }
 

@@ -19,7 +19,8 @@ func newConfigCommand() *cobra.Command {
 		Use:   "check [FILE]",
 		Short: "Say everything that is wrong with a configuration file",
 		Long: `Read a configuration file (default ` + defaultConfig + `) and say everything that is
-wrong with it, one line each with file, line and key. Nothing is started.`,
+wrong with it, one line each with file, line and key. Paths that lead to no
+certificate now are warned of: something may come yet. Nothing is started.`,
 		Example: "  restaple config check /etc/restaple/restaple.yaml",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -43,7 +44,16 @@ wrong with it, one line each with file, line and key. Nothing is started.`,
 			if _, err := s.start(); err != nil {
 				return fmt.Errorf("%s: %w", file, err)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: good\n", file)
+			empty, err := emptyPaths(cmd.Context(), c)
+			if err != nil {
+				return fmt.Errorf("%s: %w", file, err)
+			}
+			verdict := "good"
+			if len(empty) > 0 {
+				verdict = "good, but see the warnings"
+				fmt.Fprintln(cmd.OutOrStdout(), empty)
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", file, verdict)
 			return nil
 		},
 	})
