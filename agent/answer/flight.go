@@ -41,6 +41,8 @@ func (k *keeper) fly(e *entry, admitted bool, remote string, now time.Time) (*fl
 		return nil, e.spare, 0
 	case e.paused(now):
 		return nil, nil, e.status
+	case e.landedSince(now):
+		return nil, nil, landed
 	case k.ended():
 		return nil, nil, ended
 	case !admitted && !k.admits(remote, now):
@@ -55,6 +57,13 @@ func (k *keeper) fly(e *entry, admitted bool, remote string, now time.Time) (*fl
 func (e *entry) paused(now time.Time) bool {
 	left := e.pause.Sub(now)
 	return left > 0 && left <= negativeTime
+}
+
+// landedSince reports whether an answer has come since a client looked for one.
+// One that came much later is of a time before the clock was set back.
+func (e *entry) landedSince(looked time.Time) bool {
+	ago := e.fetched.Sub(looked)
+	return !e.this.IsZero() && e.attempts == 0 && ago > 0 && ago <= waitTime
 }
 
 // launch asks about e. The caller has the lock.

@@ -129,6 +129,11 @@ func (k *keeper) get(ctx context.Context, w wanted, now time.Time) (*page, statu
 	}
 	k.counters.misses.Add(1)
 	f, p, s := k.fly(e, admitted, w.remote, now)
+	if s == landed {
+		if p = k.look(e, wall()); p == nil {
+			s = tryLater // and has gone again
+		}
+	}
 	if f == nil {
 		return p, s
 	}

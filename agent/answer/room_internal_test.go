@@ -261,6 +261,22 @@ func TestAClockThatIsSetBackLengthensNoPause(t *testing.T) {
 	}
 }
 
+// TestAnAnswerThatHasJustComeIsNotAskedForAgain by who looked for it just
+// before, and had no turn to ask until then.
+func TestAnAnswerThatHasJustComeIsNotAskedForAgain(t *testing.T) {
+	k, s := newTestKeeper(t)
+	w := s.wanted("\x01")
+	looked := wall()
+	e, admitted := k.entry(w, looked)
+	k.wants(w, looked, response(time.Hour, day))
+	if f, _, got := k.fly(e, admitted, w.remote, looked); f != nil || got != landed {
+		t.Errorf("got flight %v, status %d, want none and that it has landed", f, got)
+	}
+	if f, _, got := k.fly(e, admitted, w.remote, wall()); f == nil {
+		t.Errorf("who looks for it later and finds none: got status %d, want a request", got)
+	}
+}
+
 func TestNobodyGetsMoreEntriesThanRequests(t *testing.T) {
 	k, s := newTestKeeper(t)
 	for i := range 3 * clientBurst {

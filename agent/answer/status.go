@@ -12,6 +12,10 @@ const (
 
 	// ended is for no client: the keeper asks nobody any more.
 	ended status = 0xff
+
+	// landed is for no client either: what it looked for in vain has come
+	// since.
+	landed status = 0xfe
 )
 
 // der is an OCSPResponse without responseBytes. Such responses are not signed.
