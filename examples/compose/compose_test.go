@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ocsp"
 
@@ -140,9 +141,10 @@ func (w *walk) sees(server, kind string) {
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(pem)
-	client := &http.Client{Transport: &http.Transport{
-		DialTLSContext: func(context.Context, string, string) (net.Conn, error) {
-			return tls.Dial("tcp", w.addresses[server+":443"], &tls.Config{RootCAs: roots, ServerName: server + ".test"})
+	client := &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{
+		DialTLSContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			d := &tls.Dialer{Config: &tls.Config{RootCAs: roots, ServerName: server + ".test"}}
+			return d.DialContext(ctx, "tcp", w.addresses[server+":443"])
 		},
 		DisableKeepAlives: true,
 	}}
@@ -158,6 +160,24 @@ func (w *walk) sees(server, kind string) {
 		}
 		return kindOf(w.T, resp.TLS) == kind
 	})
+	if server == "nginx" {
+		w.until("nginx's worker from before a reload has ended", func() bool { return len(w.workers()) == 1 })
+	}
+}
+
+// workers are the processes that nginx's master has.
+func (w *walk) workers() []string {
+	w.T.Helper()
+	pid, err := os.ReadFile(w.Path("/vol/nginx-run/nginx.pid"))
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	master := strings.TrimSpace(string(pid))
+	children, err := os.ReadFile("/proc/" + master + "/task/" + master + "/children")
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	return strings.Fields(string(children))
 }
 
 // kindOf judges a staple by other code than restaple's own.
