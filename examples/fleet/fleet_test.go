@@ -262,9 +262,10 @@ func (f *fleet) staplesNewerThan(n int, than time.Time) (newest time.Time) {
 // the other one has its newest. Extra is how often that was.
 func (f *fleet) bound(when string, start time.Time, extra int) {
 	f.T.Helper()
+	got := f.counted.Load()                 // before the time is taken
 	shortest := validity*4/10 - time.Second // responses count in whole seconds
 	halves := int(time.Since(start)/shortest) + extra
-	got, most := f.counted.Load(), int64(certificates*halves)
+	most := int64(certificates * halves)
 	f.T.Logf("%s, after %v: the CA was asked %d times, at most %d are to be expected, and %d without central ones",
 		when, time.Since(start).Round(time.Second), got, most, most*edges)
 	if got > most || got < certificates {
