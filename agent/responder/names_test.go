@@ -54,12 +54,22 @@ func TestNamesThatLeadNowhere(t *testing.T) {
 	}
 }
 
-// victim counts who gets to an address that is none of theirs.
-func victim(t *testing.T, address string) (reached func() int32) {
+// neighbours listen at one port of two addresses.
+func neighbours(t *testing.T, one, other string) (a, b net.Listener) {
 	t.Helper()
-	var n atomic.Int32
-	serveAt(t, address, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { n.Add(1) }))
-	return n.Load
+	for range 100 { // the port may be in use at the other address
+		a, err := net.Listen("tcp", one+":0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, port, _ := net.SplitHostPort(a.Addr().String())
+		if b, err := net.Listen("tcp", net.JoinHostPort(other, port)); err == nil {
+			return a, b
+		}
+		_ = a.Close()
+	}
+	t.Fatalf("no port is free at both %s and %s", one, other)
+	return nil, nil
 }
 
 func serveAt(t *testing.T, address string, h http.Handler) (at netip.AddrPort) {
@@ -68,6 +78,11 @@ func serveAt(t *testing.T, address string, h http.Handler) (at netip.AddrPort) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serveOn(t, l, h)
+}
+
+func serveOn(t *testing.T, l net.Listener, h http.Handler) (at netip.AddrPort) {
+	t.Helper()
 	s := httptest.NewUnstartedServer(h)
 	_ = s.Listener.Close()
 	s.Listener = l
@@ -80,12 +95,14 @@ func serveAt(t *testing.T, address string, h http.Handler) (at netip.AddrPort) {
 // each look-up: one that is allowed, then one that is not.
 func TestNameThatChangesItsAddressGetsNoFurther(t *testing.T) {
 	w := newWorld(t, lab.ResponderOptions{})
-	at := serveAt(t, "127.0.0.2:0", http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+	ours, theirs := neighbours(t, "127.0.0.2", "127.0.0.1")
+	at := serveOn(t, ours, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		rw.Header().Set("Connection", "close") // so that each request looks the name up
 		w.responder.ServeHTTP(rw, r)
 	}))
 	allowed, inner := at.Addr(), netip.MustParseAddr("127.0.0.1")
-	reached := victim(t, netip.AddrPortFrom(inner, at.Port()).String())
+	var reached atomic.Int32
+	serveOn(t, theirs, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
 	turns := [][]netip.Addr{{allowed}, {inner}, {inner, allowed}, {inner}, {allowed, inner}}
 	var turn atomic.Int32
 	resolver := names(t, func(_ string, v6 bool) badnet.Answer {
@@ -106,7 +123,7 @@ func TestNameThatChangesItsAddressGetsNoFurther(t *testing.T) {
 			t.Fatalf("%d look-ups for %d questions", got, i+1)
 		}
 	}
-	if n := reached(); n != 0 {
+	if n := reached.Load(); n != 0 {
 		t.Errorf("the address that is not allowed got %d requests", n)
 	}
 }
