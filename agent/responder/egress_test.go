@@ -146,12 +146,7 @@ func TestSOCKSProxyThatRefuses(t *testing.T) {
 }
 
 func TestProxyThatIsNotThere(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := "http://u:hunter2@" + l.Addr().String()
-	_ = l.Close()
+	at := "http://u:hunter2@" + nobody
 	for _, scheme := range []string{"http", "https"} {
 		q := Query{URL: scheme + "://ocsp.example/", Chain: testChain(t)}
 		e := askError(t, newClient(t, Options{Proxy: fixed(t, at, "")}), q, KindProxy)

@@ -54,8 +54,12 @@ func (c *crowd) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// TestAsManyConnectionsAreKeptAsAreInFlight asks twice with as many requests at
-// once as are allowed: the second time no connection is opened.
+// rounds is how often is looked whether connections are kept: net/http gives one
+// up if the end of its request is noticed 50 ms late, as on a busy machine.
+const rounds = 10
+
+// TestAsManyConnectionsAreKeptAsAreInFlight asks again with as many requests at
+// once as are allowed: no connection is opened.
 func TestAsManyConnectionsAreKeptAsAreInFlight(t *testing.T) {
 	const many = 2 * usualInFlight
 	for _, row := range []struct {
@@ -79,7 +83,9 @@ func TestAsManyConnectionsAreKeptAsAreInFlight(t *testing.T) {
 				host = func(i int) string { return fmt.Sprintf("http://ocsp%d.example/", i%5) }
 			}
 			client := newClient(t, Options{InFlight: row.all, Timeout: time.Minute, Egress: func(string) *Egress { return &row.way }})
-			for range 2 {
+			var opened []int32
+			for len(opened) < 2 || opened[len(opened)-1] > 0 && len(opened) < rounds {
+				before := c.connections.Load()
 				var asked sync.WaitGroup
 				for i := range row.asked {
 					asked.Go(func() {
@@ -89,9 +95,10 @@ func TestAsManyConnectionsAreKeptAsAreInFlight(t *testing.T) {
 					})
 				}
 				asked.Wait()
+				opened = append(opened, c.connections.Load()-before)
 			}
-			if got := int(c.connections.Load()); got != row.asked {
-				t.Errorf("%d connections for twice %d requests at once", got, row.asked)
+			if opened[0] != int32(row.asked) || opened[len(opened)-1] != 0 {
+				t.Errorf("opened %v for %d requests at once, again and again", opened, row.asked)
 			}
 		})
 	}

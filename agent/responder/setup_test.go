@@ -13,6 +13,9 @@ import (
 	"github.com/restaple/restaple/watcher/chain"
 )
 
+// nobody listens there. A port that was free just now may be taken.
+const nobody = "127.0.0.1:1"
+
 // world is a CA, a leaf, a responder on loopback and a client that may go
 // there.
 type world struct {
