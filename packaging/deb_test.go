@@ -43,7 +43,7 @@ chmod 0640 /etc/restaple/restaple.yaml
 secret() { [ "$(stat -c %G:%a /etc/restaple/restaple.yaml)" = restaple:640 ]; }
 dpkg-deb --raw-extract /payload/new.deb /tmp/later
 echo '# of a later version' >>/tmp/later/etc/restaple/restaple.yaml
-dpkg-deb --build /tmp/later /tmp/later.deb
+dpkg-deb --build -Zgzip -z1 /tmp/later /tmp/later.deb
 dpkg --install /tmp/later.deb
 grep '# of a later version' /etc/restaple/restaple.yaml
 secret

@@ -213,6 +213,7 @@ done
 func play(t *testing.T, variant, script string) {
 	t.Helper()
 	machine.Require(t, "pods")
+	t.Parallel() // they wait more than they do
 	dir := t.TempDir()
 	binary := filepath.Join(dir, "restaple")
 	if said, err := exec.Command("go", "build", "-o", binary, "../../cmd/restaple").CombinedOutput(); err != nil {

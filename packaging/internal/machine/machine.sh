@@ -47,6 +47,9 @@ ln -s /proc/self/fd "$root/dev/fd"
 mkdir "$root/payload" "$root/out"
 mount --bind "$DIR/payload" "$root/payload"
 mount --bind "$DIR/out" "$root/out"
+# An index of all pages of the manual, made anew with each package, takes longer
+# than all the rest of an installation.
+rm -f "$root/var/lib/man-db/auto-update"
 ip link set lo up
 hostname machine
 if [ "$KIND" = plain ]; then
