@@ -3,9 +3,11 @@ package prove
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -111,7 +113,7 @@ func start(t *testing.T, cmd *exec.Cmd) *exec.Cmd {
 
 func awaitListener(t *testing.T, at Address) {
 	t.Helper()
-	for range 500 {
+	for range 3000 { // half a minute
 		if conn, err := net.Dial("tcp", at.HostPort); err == nil {
 			conn.Close()
 			return
@@ -130,18 +132,18 @@ func writeBundle(t *testing.T, w *world, path string) {
 	writeFile(t, path, bundle)
 }
 
-// freePort returns a port that nothing listens at; servers cannot say which
-// one they took.
+// freePort returns a port that nothing listened at just now; servers cannot say
+// which one they took. It is below those that are given to outgoing connections,
+// or one of them might take it.
 func freePort(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		port := strconv.Itoa(10000 + rand.IntN(10000))
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			l.Close()
+			return port
+		}
 	}
-	defer listener.Close()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
+	t.Fatal("no free port")
+	return ""
 }
