@@ -48,7 +48,7 @@ func TestNamesThatFailOrHangDelayNoOther(t *testing.T) {
 	for name := range zone {
 		s.issue(name+".pem", fmt.Sprintf("http://%s:%d/", name, at.Port()))
 	}
-	cmd := exec.Command(os.Args[0], "refresh", "-o", "json", "--config", s.config("allow: [127.0.0.0/8, '::1']", "connect_timeout: 3s"))
+	cmd := exec.Command(os.Args[0], "refresh", "-o", "json", "--config", s.config("allow: [127.0.0.0/8, '::1']", "connect_timeout: 6s"))
 	cmd.Env = append(os.Environ(), asProgram+"=1", "NO_PROXY=*")
 	var log strings.Builder
 	cmd.Stderr = &log

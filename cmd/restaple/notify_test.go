@@ -64,7 +64,7 @@ func (m *manager) start(watchdog time.Duration, args ...string) *exec.Cmd {
 // beginning. Others are passed over, but not those that say READY=1 too early.
 func (m *manager) next(beginning string) []string {
 	m.t.Helper()
-	if err := m.conn.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := m.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		m.t.Fatal(err)
 	}
 	buf := make([]byte, 4096)
