@@ -41,22 +41,24 @@ type Agent struct {
 	host      string
 
 	// What the loop owns.
-	targets  map[targetKey]*target
-	owners   map[string]*target // of staple files and snippets
-	subjects map[subjectKey]*subject
-	due      schedule.Queue[*subject]
-	lookings int // observations on their way
-	askings  int // requests on their way
-	placings int // changes of staple files on their way
-	scanning bool
-	rescan   bool              // asked for, and not begun
-	soon     bool              // one is about to be asked for
-	awaited  []func()          // end that hooks wait for more
-	scanned  bool              // at least once
-	looks    uint32            // full looks so far
-	ready    bool              // the first pass is over
-	problems map[string]string // what could not be looked at, by path
-	until    time.Time         // RunOnce retries until then
+	targets   map[targetKey]*target
+	owners    map[string]*target // of staple files and snippets
+	subjects  map[subjectKey]*subject
+	due       schedule.Queue[*subject]
+	unwritten int                 // staples that targets hold
+	blocked   map[string]blockage // of directories in which nothing can be written
+	lookings  int                 // observations on their way
+	askings   int                 // requests on their way
+	placings  int                 // changes of staple files on their way
+	scanning  bool
+	rescan    bool              // asked for, and not begun
+	soon      bool              // one is about to be asked for
+	awaited   []func()          // end that hooks wait for more
+	scanned   bool              // at least once
+	looks     uint32            // full looks so far
+	ready     bool              // the first pass is over
+	problems  map[string]string // what could not be looked at, by path
+	until     time.Time         // RunOnce retries until then
 
 	// What comes back to the loop.
 	scans    chan scan
@@ -101,6 +103,7 @@ func New(o Options) (*Agent, error) {
 		targets:    make(map[targetKey]*target),
 		owners:     make(map[string]*target),
 		subjects:   make(map[subjectKey]*subject),
+		blocked:    make(map[string]blockage),
 		problems:   make(map[string]string),
 		stapleDirs: make(map[string]bool),
 		scans:      make(chan scan),

@@ -197,6 +197,9 @@ func (a *Agent) onStatement(s *subject, r answer, e *staple.Error, now time.Time
 		s.attempts++
 	}
 	for _, t := range s.targets {
+		if s.message == staple.Revoked {
+			a.hold(t, nil) // it is older
+		}
 		good := t.disk.current(now)
 		if publish(a.policy(t)) && !(good && s.message == staple.Unknown) {
 			a.offer(t, e.Statement, now)

@@ -46,4 +46,7 @@
 // whenever something about it has changed or its time has come: what has to go
 // is withdrawn, what is due is asked for, and it is put into a queue ordered by
 // when to look at it next.
+//
+// A staple that cannot be written stays with its target, up to a bound, and is
+// written when that is possible again: the responder has done its part.
 package agent

@@ -35,6 +35,7 @@ func (a *Agent) evaluate(ctx context.Context, s *subject, now time.Time) {
 		} else if t.snippet != "" && t.disk.kind == valid && !t.disk.mended && !t.placing && !t.looking && !now.Before(t.writeAt) {
 			a.place(t, placement{mend: true})
 		}
+		a.rewrite(t, now) // after a withdrawal, for which a full disk has room
 		a.say(t, now)
 		earlier(t.writeAt)
 		if t.disk.kind == valid {
@@ -124,10 +125,14 @@ func (a *Agent) askAt(s *subject, now time.Time) time.Time {
 }
 
 // worstDisk returns the staple of s that ends first, and whether any target
-// lacks one that another request could bring.
+// lacks one that another request could bring. One that is still to be written
+// counts as if it were.
 func worstDisk(s *subject, now time.Time) (worst disk, need bool) {
 	for _, t := range s.targets {
 		d := t.disk
+		if t.unwritten != nil {
+			d = holding(t.unwritten, d.stamp)
+		}
 		if !d.current(now) && t.refusal == "" {
 			need = true
 		}

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/restaple/restaple/agent/profile"
-	"github.com/restaple/restaple/agent/schedule"
 	"github.com/restaple/restaple/agent/staple"
 	"github.com/restaple/restaple/hooks"
 	"github.com/restaple/restaple/watcher"
@@ -130,6 +129,7 @@ func (a *Agent) onPlaced(ctx context.Context, done []placed) {
 			a.evaluate(ctx, t.sub, now)
 		}
 	}
+	a.unblock(done, now)
 	a.observe(ctx, looks)
 }
 
@@ -139,26 +139,14 @@ func (a *Agent) onPlacement(t *target, p placed) {
 	case p.moved:
 		log.Debug("certificate or staple changed meanwhile: looking again")
 	case p.err != nil:
-		now := wall()
-		if t.failed != p.err.Error() {
-			log.Error("staple file not changed", "err", p.err)
-			a.memory.dirty = true
-		}
-		t.failed, t.failedAt = p.err.Error(), now
-		if s := t.sub; s != nil && p.staple != nil {
-			// What was fetched is lost, and has to be fetched again.
-			s.attempts++
-			s.askedAt = now
-			s.etag, s.modified = "", ""
-		}
-		t.failures++
-		t.writeAt = now.Add(schedule.RetryIn(t.failures, t.disk.this, t.disk.ends, now, 0))
+		a.onUnwritten(t, p)
 	case p.mend:
 		a.written(t)
 		t.disk.snippet, t.disk.mended = p.snip, true
 		log.Info("snippet written")
 	case p.staple != nil:
 		a.written(t)
+		a.hold(t, nil)
 		t.lost = false
 		t.disk = holding(p.staple, p.disk)
 		t.disk.snippet, t.disk.mended = p.snip, true

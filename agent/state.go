@@ -153,11 +153,14 @@ func (t *target) supersedes() bool {
 // some time before the end; but a must-staple leaf is as dead without a staple
 // as with an expired one, so there it is only as long before as servers need to
 // take note.
-func endsAt(t *target) time.Time {
+func endsAt(t *target) time.Time { return endOf(t, t.disk.this, t.disk.ends) }
+
+// endOf is endsAt for a staple that t may have.
+func endOf(t *target, this, ends time.Time) time.Time {
 	if t.sub.chain.Leaf.MustStaple {
-		return schedule.LastMomentAt(t.disk.this, t.disk.ends)
+		return schedule.LastMomentAt(this, ends)
 	}
-	return schedule.WithdrawAt(t.disk.this, t.disk.ends)
+	return schedule.WithdrawAt(this, ends)
 }
 
 // alarmAt is when a person has to look after t. A must-staple leaf is cut off

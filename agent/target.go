@@ -18,7 +18,8 @@ type targetKey struct {
 
 // target is a certificate file and the one staple file that belongs to it.
 // Only the loop's goroutine touches it. There may be a hundred thousand of
-// them, so it holds no certificate and no response.
+// them, so it holds no certificate, and a response only while that is on its way
+// to its file.
 type target struct {
 	key      targetKey
 	staple   string        // path of the staple file
@@ -41,12 +42,13 @@ type target struct {
 	failures int       // writes in a row that have failed
 	would    string    // what a dry run would have done
 
-	next    *staple.Staple // came while the file was busy; nil otherwise
-	lost    bool           // the staple of an earlier leaf was withdrawn, none has come since, and that is still to be said
-	placing bool           // a change of the staple file is on its way
-	looking bool           // an observation is on its way
-	again   bool           // something happened meanwhile: look once more
-	seen    uint32         // number of the full look that found it last
+	next      *staple.Staple // came while the file was busy; nil otherwise
+	unwritten *staple.Staple // could not be written, and is to be; see hold
+	lost      bool           // the staple of an earlier leaf was withdrawn, none has come since, and that is still to be said
+	placing   bool           // a change of the staple file is on its way
+	looking   bool           // an observation is on its way
+	again     bool           // something happened meanwhile: look once more
+	seen      uint32         // number of the full look that found it last
 }
 
 // trouble is why a certificate file has no leaf and issuer to work with.
