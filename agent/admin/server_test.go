@@ -1,13 +1,16 @@
 package admin
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/restaple/restaple/agent"
@@ -170,28 +173,67 @@ func TestAnswersAreCompressedForThoseWhoTakeIt(t *testing.T) {
 	}
 }
 
+// pipes is a listener within a bubble, where no network reaches.
+type pipes struct {
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error   { p.once.Do(func() { close(p.done) }); return nil }
+func (p *pipes) Addr() net.Addr { return socketAddr }
+
+func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
+	client, server := net.Pipe()
+	p.conns <- server
+	return client, nil
+}
+
 // TestWhoSaysNothingKeepsNoProbeWaiting has every place taken by somebody who
 // has asked once and stays. The probe in the examples waits for five seconds.
 func TestWhoSaysNothingKeepsNoProbeWaiting(t *testing.T) {
-	t.Parallel()
-	s := start(t, "tcp", &scene{}, false)
-	for range mostConnections {
-		conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
-		if err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		l := &pipes{conns: make(chan net.Conn, mostConnections), done: make(chan struct{})}
+		s := New(Options{Metrics: NewMetrics("1"), Log: quiet()})
+		s.SetSource(&scene{}, false)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- s.Serve(ctx, l) }()
+		for range mostConnections {
+			stays := &http.Transport{DialContext: l.dial}
+			defer stays.CloseIdleConnections()
+			get(t, http.Client{Transport: stays})
 		}
-		defer conn.Close()
-		if _, err := io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
-			t.Fatal(err)
+		start := time.Now()
+		get(t, http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: l.dial}})
+		if time.Since(start) == 0 {
+			t.Error("a place was free")
 		}
-		if _, err := conn.Read(make([]byte, 1)); err != nil {
-			t.Fatal(err)
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Serve: %v", err)
 		}
-	}
-	probe := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := probe.Get(s.url + "/healthz")
+	})
+}
+
+// get asks how the server of a client is.
+func get(t *testing.T, c http.Client) {
+	t.Helper()
+	resp, err := c.Get("http://localhost/healthz")
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp.Body.Close()
+	defer resp.Body.Close()
+	if body, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != http.StatusOK {
+		t.Errorf("%s: %q, %v", resp.Status, body, err)
+	}
 }
