@@ -39,7 +39,7 @@ func chromium(t *testing.T, script bool, args ...string) string {
 		"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", // whatever the browser wants of its makers
 	}, args...)
 	cmd := exec.CommandContext(t.Context(), path, args...)
-	cmd.WaitDelay = 5 * time.Second
+	cmd.WaitDelay = time.Minute // for its children to end, too
 	var out, problems bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &problems
 	if err := cmd.Run(); err != nil {
