@@ -171,11 +171,7 @@ func (f *fleet) serve(l net.Listener) {
 
 func (f *fleet) caUp() {
 	f.T.Helper()
-	l, err := net.Listen("tcp", f.caAddress)
-	if err != nil {
-		f.T.Fatal(err)
-	}
-	f.serve(l)
+	f.serve(f.Listen(f.caAddress))
 }
 
 // restaple starts a restaple with a configuration of the example and a state

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -50,10 +51,8 @@ func New(t *testing.T, programs ...string) *Stage {
 	s := &Stage{T: t, Root: root, programs: programs, down: func() {}}
 	t.Cleanup(s.showLogs)
 	s.address = s.Address() // it comes back there: see Up
-	l, err := net.Listen("tcp", s.address)
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := s.Listen(s.address)
+	var err error
 	if s.PKI, err = lab.NewPKI(lab.PKIOptions{Responders: []string{s.Responder()}}); err != nil {
 		t.Fatal(err)
 	}
@@ -100,11 +99,20 @@ func (s *Stage) Down() {
 // Up brings the responder back.
 func (s *Stage) Up() {
 	s.T.Helper()
-	l, err := net.Listen("tcp", s.address)
+	s.serve(s.Listen(s.address))
+}
+
+// Listen listens at an address that nobody listens at any more. A process that
+// is being started has what was closed here open, until it is the program.
+func (s *Stage) Listen(address string) net.Listener {
+	s.T.Helper()
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	l, err := net.Listen("tcp", address)
 	if err != nil {
 		s.T.Fatal(err)
 	}
-	s.serve(l)
+	return l
 }
 
 func (s *Stage) serve(l net.Listener) {
@@ -130,6 +138,8 @@ func (s *Stage) Address() string {
 	// The ports above are given to outgoing connections. That a port is
 	// taken is marked by its namesake of UDP, for all processes.
 	const first, last = 20000, 32000
+	syscall.ForkLock.RLock() // as in Listen
+	defer syscall.ForkLock.RUnlock()
 	for range last - first {
 		port := first + rand.IntN(last-first)
 		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
