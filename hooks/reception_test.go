@@ -31,10 +31,10 @@ func TestASignalWaitsUntilTheProcessListens(t *testing.T) {
 	case <-time.After(100 * time.Millisecond):
 	}
 	s.want(t, "listening")
-	s.want(t, "usr2")
 	if err := <-delivered; err != nil {
 		t.Error(err)
 	}
+	s.want(t, "usr2")
 }
 
 func TestWhatBecomesOfASignal(t *testing.T) {
