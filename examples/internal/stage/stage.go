@@ -2,6 +2,7 @@ package stage
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -102,17 +103,20 @@ func (s *Stage) Up() {
 	s.serve(s.Listen(s.address))
 }
 
-// Listen listens at an address that nobody listens at any more. A process that
-// is being started has what was closed here open, until it is the program.
+// Listen listens at an address that nobody else listens at any more. A process
+// that is being started may still have open what was closed here: until it is
+// another program, it has all of this one's.
 func (s *Stage) Listen(address string) net.Listener {
 	s.T.Helper()
-	syscall.ForkLock.RLock()
-	defer syscall.ForkLock.RUnlock()
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		s.T.Fatal(err)
+	for deadline := time.Now().Add(stopTime); ; time.Sleep(10 * time.Millisecond) {
+		l, err := net.Listen("tcp", address)
+		if err == nil {
+			return l
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) || time.Now().After(deadline) {
+			s.T.Fatal(err)
+		}
 	}
-	return l
 }
 
 func (s *Stage) serve(l net.Listener) {
@@ -138,8 +142,6 @@ func (s *Stage) Address() string {
 	// The ports above are given to outgoing connections. That a port is
 	// taken is marked by its namesake of UDP, for all processes.
 	const first, last = 20000, 32000
-	syscall.ForkLock.RLock() // as in Listen
-	defer syscall.ForkLock.RUnlock()
 	for range last - first {
 		port := first + rand.IntN(last-first)
 		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
@@ -147,8 +149,7 @@ func (s *Stage) Address() string {
 		if err != nil {
 			continue
 		}
-		if l, err := net.Listen("tcp", address); err == nil {
-			l.Close()
+		if free(port) {
 			s.T.Cleanup(func() { mark.Close() })
 			return address
 		}
@@ -156,4 +157,18 @@ func (s *Stage) Address() string {
 	}
 	s.T.Fatal("no free port")
 	return ""
+}
+
+// free reports whether nobody listens at a port of loopback. It does not listen
+// either: see Listen.
+func free(port int) bool {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer syscall.Close(fd)
+	if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); err != nil {
+		return false
+	}
+	return syscall.Bind(fd, &syscall.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}) == nil
 }

@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"net"
 	"os/exec"
 	"sync"
 	"testing"
@@ -30,6 +31,23 @@ func TestAnAddressIsFree(t *testing.T) {
 		})
 	}
 	for range 200 {
-		s.Listen(s.Address()).Close()
+		address := s.Address()
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Close()
+		s.Listen(address).Close()
+	}
+}
+
+func TestWhereSomebodyListensIsNotFree(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if port := l.Addr().(*net.TCPAddr).Port; free(port) {
+		t.Errorf("%d: got free", port)
 	}
 }
