@@ -77,7 +77,7 @@ func TestWhoeverAsksAResponderHasOneLimit(t *testing.T) {
 	desk, door, file := filepath.Join(dir, "ocsp.sock"), "unix:"+filepath.Join(dir, "admin.sock"), filepath.Join(dir, "restaple.yaml")
 	s.write(file, fmt.Appendf(nil, `state_dir: %s
 allow: [127.0.0.0/8]
-responders: [{host: "*", max_in_flight: 1}]
+responders: [{host: "*", max_in_flight: 1, timeout: 5m}]
 certificates: [{paths: [%s], responder: %s}]
 listen: 'unix:%s'
 answer_for: issuers
