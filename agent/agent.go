@@ -124,7 +124,8 @@ func New(o Options) (*Agent, error) {
 	lanes := o.Lanes
 	lanes.Down, lanes.Revived = a.onDown, a.onRevived
 	a.lanes = responder.NewLanes(lanes)
-	a.proofs = proofs{due: make(chan struct{}, 1), last: make(map[string]prove.Finding), retold: make(map[retold]watcher.Stamp)}
+	a.proofs = proofs{due: make(chan struct{}, 1), last: make(map[string]prove.Finding), misnamed: make(map[string]bool),
+		retold: make(map[retold]watcher.Stamp)}
 	a.placer = newPlacer(a.placed, o.Log)
 	var err error
 	if a.issuers, err = openIssuerCache(&o); err != nil {

@@ -32,6 +32,8 @@ type proofs struct {
 	mu   sync.Mutex
 	last map[string]prove.Finding // by address
 
+	misnamed map[string]bool // by address: the leaf last presented is for another name, which is said
+
 	retold map[retold]watcher.Stamp // of the file that hooks were told of twice; the loop's
 }
 
@@ -137,9 +139,17 @@ func (a *Agent) noteProof(f prove.Finding) {
 	a.proofs.mu.Lock()
 	before, known := a.proofs.last[address]
 	a.proofs.last[address] = f
+	misnamed := f.WrongName && !a.proofs.misnamed[address]
+	if f.Leaf != nil {
+		a.proofs.misnamed[address] = f.WrongName
+	}
 	a.proofs.mu.Unlock()
 	if a.o.Proved != nil {
 		a.o.Proved(f)
+	}
+	if misnamed {
+		a.log.Warn("server presents a certificate for another name", "address", address, "err",
+			fmt.Sprintf("%s is not for %s: the server may not know this name", f.Leaf.Name, f.Address.ServerName))
 	}
 	if known && before.Result == f.Result && before.Same == f.Same {
 		return

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"os"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -77,6 +78,39 @@ func TestHandshakeProvesWhatIsServed(t *testing.T) {
 	reload()
 	a.ProveSoon()
 	eventually(t, "the proof", func() bool { return result() == prove.Proven })
+}
+
+func TestLeafForAnotherNameThanAskedForIsSaidOnce(t *testing.T) {
+	w := newWorld(t)
+	issued := w.issue("site.pem", lab.IssueOptions{Names: []string{"site.test"}})
+	right, reload := tlsServer(t, issued, w.path("site.pem.ocsp"))
+	wrong, plain := right, right
+	right.ServerName, wrong.ServerName = "site.test", "typo.test"
+	w.group = func(g *agent.Group) { g.Prove = []prove.Address{right, wrong, plain} }
+	var proofs atomic.Int64
+	w.options = func(o *agent.Options) {
+		o.ProveWithin = time.Second
+		o.Proved = func(prove.Finding) { proofs.Add(1) }
+	}
+	said := w.logTo()
+	a := w.agent("generic")
+	w.told.after(func() { reload(); a.ProveSoon() })
+	w.start(a)
+	for n := int64(3); n <= 6; n += 3 {
+		eventually(t, "the proofs", func() bool { return proofs.Load() >= n })
+		a.ProveSoon()
+	}
+	for _, f := range a.Proofs() {
+		if f.Result != prove.Proven {
+			t.Errorf("the staple is not held good: %+v", f)
+		}
+	}
+	lines := said.lines("server presents a certificate for another name")
+	want := "level=WARN msg=\"server presents a certificate for another name\" address=" + wrong.String() +
+		" err=\"site.test is not for typo.test: the server may not know this name\""
+	if len(lines) != 1 || !strings.Contains(lines[0], want) {
+		t.Errorf("got %q, want %s once", lines, want)
+	}
 }
 
 func TestPassFailsIfTheServerServesSomethingElse(t *testing.T) {

@@ -1,6 +1,7 @@
 package prove
 
 import (
+	"crypto/x509"
 	"fmt"
 	"net"
 	"strconv"
@@ -96,4 +97,10 @@ func (a Address) SNI() string {
 		return ""
 	}
 	return host
+}
+
+// IsFor reports whether a certificate is for a server name. It also goes by the
+// common name where there are no names, as private PKIs like it.
+func IsFor(cert *x509.Certificate, name string) bool {
+	return cert.VerifyHostname(name) == nil || len(cert.DNSNames) == 0 && strings.EqualFold(cert.Subject.CommonName, name)
 }

@@ -64,6 +64,11 @@ type Finding struct {
 	// Leaf is the one a server presents; nil without a handshake. Compare
 	// leaves it to the caller.
 	Leaf *chain.Leaf
+
+	// WrongName reports that the leaf is not for the server name that the
+	// address gives. A name that is just the host's is not held against it:
+	// localhost may well serve another. Compare leaves it to the caller.
+	WrongName bool
 }
 
 // OK reports whether clients get a good staple, and the one on disk if there

@@ -84,6 +84,7 @@ func (p *Prover) look(ctx context.Context, a Address, expect func(leaf *chain.Le
 		return Failed(err)
 	}
 	f.Leaf = served.Chain.Leaf
+	f.WrongName = a.ServerName != "" && !IsFor(served.Leaf, a.ServerName)
 	e := expect(served.Chain.Leaf)
 	if e == nil {
 		return f.because(OtherLeaf, "the server presents the certificate %s with serial %s, which is not on disk",
@@ -96,12 +97,12 @@ func (p *Prover) look(ctx context.Context, a Address, expect func(leaf *chain.Le
 	if served.Chain.Issuer == nil {
 		served.Chain.Issuer = e.Issuer
 	}
-	f = Compare(Comparison{
+	compared := Compare(Comparison{
 		Chain: served.Chain, Served: served.Staple, Now: time.Now(), Verify: e.Verify,
 		HasDisk: true, Disk: disk, Accepts: e.Accepts, Lazy: e.Lazy,
 	})
-	f.Address, f.Leaf = a, served.Chain.Leaf
-	return f
+	compared.Address, compared.Leaf, compared.WrongName = f.Address, f.Leaf, f.WrongName
+	return compared
 }
 
 // Failed makes a finding of an error of Probe.

@@ -125,6 +125,38 @@ func TestProverLooksAtEachAddress(t *testing.T) {
 	}
 }
 
+func TestProverFindsALeafForAnotherName(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s.ocsp")
+	named := lab.IssueOptions{Names: []string{"site.test", "*.sites.test"}}
+	for _, row := range []struct {
+		name, asked string
+		issue       lab.IssueOptions
+		foreign     bool // the leaf is not on disk
+		want        bool
+	}{
+		{name: "its name", issue: named, asked: "SITE.test"},
+		{name: "below its wildcard", issue: named, asked: "a.sites.test"},
+		{name: "the host's own", issue: named, asked: ""},
+		{name: "another name", issue: named, asked: "typo.test", want: true},
+		{name: "too far below its wildcard", issue: named, asked: "a.b.sites.test", want: true},
+		{name: "another name, not on disk", issue: named, asked: "typo.test", foreign: true, want: true},
+		{name: "a common name", issue: lab.IssueOptions{Names: []string{}, CommonName: "old.test"}, asked: "old.test"},
+		{name: "another common name", issue: lab.IssueOptions{Names: []string{}, CommonName: "old.test"}, asked: "new.test", want: true},
+	} {
+		w := newWorld(t, row.issue)
+		known := w
+		if row.foreign {
+			known = newWorld(t, row.issue)
+		}
+		at := serve(t, &tls.Config{Certificates: []tls.Certificate{w.issued.TLS(nil)}})
+		at.ServerName = row.asked
+		got := (&Prover{Within: -1}).Prove(t.Context(), []Address{at}, expect(known, path))
+		if got[0].WrongName != row.want || (got[0].Result == OtherLeaf) != row.foreign {
+			t.Errorf("%s: %+v, want wrong name: %v", row.name, got[0], row.want)
+		}
+	}
+}
+
 func TestProverStopsWithItsContext(t *testing.T) {
 	w := newWorld(t, lab.IssueOptions{})
 	path := filepath.Join(t.TempDir(), "s.ocsp")

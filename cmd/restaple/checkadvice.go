@@ -3,7 +3,6 @@ package main
 import (
 	"crypto/x509"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/restaple/restaple/agent/prove"
@@ -19,16 +18,10 @@ func warningsAbout(cert *x509.Certificate, name string, now time.Time) (out []st
 	case now.Before(cert.NotBefore):
 		out = append(out, "the certificate is not valid before "+when(cert.NotBefore))
 	}
-	if name != "" && !isFor(cert, name) {
+	if name != "" && !prove.IsFor(cert, name) {
 		out = append(out, fmt.Sprintf("the certificate is not for %s: the server may not know this name", name))
 	}
 	return out
-}
-
-// isFor also goes by the common name where there are no names, as private PKIs
-// like it.
-func isFor(cert *x509.Certificate, name string) bool {
-	return cert.VerifyHostname(name) == nil || len(cert.DNSNames) == 0 && strings.EqualFold(cert.Subject.CommonName, name)
 }
 
 // checkAdvice says what a person can do about what a check has found, or "" if
