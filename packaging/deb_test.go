@@ -13,6 +13,7 @@ import (
 // TestDebianPackageIsInstalledUpgradedRemovedAndPurged does so with dpkg on a
 // machine without systemd.
 func TestDebianPackageIsInstalledUpgradedRemovedAndPurged(t *testing.T) {
+	t.Parallel()
 	m := machine.Machine{Files: map[string]string{"old.deb": file(t, "1.2.3", ".deb"), "new.deb": file(t, "1.3.0", ".deb")}}
 	m.Run(t, `
 rm -rf /var/lib/restaple # of the machine around this one

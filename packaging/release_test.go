@@ -95,6 +95,7 @@ func unpack(t *testing.T) string {
 // nothing that was compiled before.
 func TestTheSameSourceGivesTheSameBytes(t *testing.T) {
 	machine.Require(t, "nfpm")
+	t.Parallel() // it takes as long as the machines
 	dir := t.TempDir()
 	shell := func(script string, env ...string) {
 		t.Helper()

@@ -10,6 +10,7 @@ import (
 // need not be of a distribution that has it.
 func TestRPMIsInstalledUpgradedAndRemoved(t *testing.T) {
 	machine.Require(t, "rpm")
+	t.Parallel()
 	m := machine.Machine{Systemd: true, Files: map[string]string{"old.rpm": file(t, "1.2.3", ".rpm"), "new.rpm": file(t, "1.3.0", ".rpm")}}
 	m.Run(t, `
 rpm --initdb

@@ -13,8 +13,8 @@ import (
 // runs, with a certificate for nginx, and words to wait and look with.
 const common = `
 trap 'journalctl --no-pager -n 80 >&2' EXIT
-until_() { # until a command succeeds, 20 s at most
-	for i in $(seq 200); do "$@" && return; sleep 0.1; done
+until_() { # until a command succeeds, a minute at most
+	for i in $(seq 600); do "$@" && return; sleep 0.1; done
 	return 1
 }
 status() { systemctl show -P StatusText restaple.service; }
@@ -52,6 +52,7 @@ func files(t *testing.T) map[string]string {
 // machine.
 func TestTheServiceOnAMachineWithNginx(t *testing.T) {
 	machine.Require(t, "systemd")
+	t.Parallel()
 	machine.Machine{Systemd: true, Files: files(t)}.Run(t, common+`
 install -d /etc/nginx/tls
 install -m 0644 /tmp/site.pem /etc/nginx/tls/site.pem
@@ -261,6 +262,7 @@ nginx -t -q
 // HAProxy's socket, and the drop-ins for both.
 func TestTheServiceOnAMachineWithHAProxy(t *testing.T) {
 	machine.Require(t, "systemd")
+	t.Parallel()
 	machine.Machine{Systemd: true, Files: files(t)}.Run(t, common+`
 install -d -g restaple -m 1775 /etc/haproxy/certs
 install -m 0640 -g ssl-cert /tmp/bundle.pem /etc/haproxy/certs/site.pem

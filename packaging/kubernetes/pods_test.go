@@ -17,8 +17,8 @@ import (
 // run as the pod's user, without capabilities, with the very arguments of the
 // manifests, and share their processes.
 const words = `
-until_() { # until a command succeeds, 20 s at most
-	for i in $(seq 200); do "$@" && return; sleep 0.1; done
+until_() { # until a command succeeds, a minute at most
+	for i in $(seq 600); do "$@" && return; sleep 0.1; done
 	return 1
 }
 as_pod() { # replaces the shell
@@ -143,8 +143,7 @@ until_ is_served
 [ -z "$(stapled)" ]
 $restaple lab serve /lab &
 # It is asked again a minute after the first attempt.
-for i in 1 2 3 4 5; do until_ both && break; done
-both
+until_ both || until_ both
 `+end)
 }
 

@@ -22,7 +22,7 @@ import (
 var setUp string
 
 // limit is how long a script may take.
-const limit = 4 * time.Minute
+const limit = 8 * time.Minute
 
 // Require skips the test unless RESTAPLE_TEST_REQUIRE names what it needs: a
 // test that takes long, or needs more of a machine than others.
