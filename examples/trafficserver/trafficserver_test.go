@@ -55,6 +55,8 @@ func example(usual bool) stage.Example {
 		Short:  stage.Window{Validity: 60 * time.Second, Age: 25 * time.Second},
 		Ending: stage.Window{Validity: 80 * time.Second, Age: 64 * time.Second},
 
+		Lag: 8 * time.Second, // it looks twice, three seconds apart
+
 		Missing: stage.TryLater,
 	}
 }

@@ -41,6 +41,9 @@ type Example struct {
 	// their life is left, which is how late everybody may be.
 	Short, Ending Window
 
+	// Lag is how long after it was told the server may read its files.
+	Lag time.Duration
+
 	// Missing is what the server does when there is no staple: None, or
 	// TryLater.
 	Missing Kind

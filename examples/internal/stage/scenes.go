@@ -41,20 +41,26 @@ func (p *play) refreshed() {
 	p.see(Good, first)
 }
 
+// lasting responses have no refresh within a scene.
+var lasting = Window{Validity: time.Hour}
+
 // renewed: a certificate that is renewed gets its own staple, by the agent or
 // by the deploy hook, with the responder or without.
 func (p *play) renewed() {
-	p.begin(p.Short)
+	// No refresh: a server that is told to reload just when a certificate is
+	// deployed takes the new one with the staple of the old one.
+	p.begin(lasting)
 	watches := p.watch()
 	if !p.Restarts {
 		agent := p.Agent()
 		p.see(Good, time.Time{})
-		p.deploy(p.Short)
+		p.deploy(lasting)
 		p.reload(true)
 		p.see(Good, time.Time{})
 		if err := agent.Stop(); err != nil {
 			p.T.Errorf("restaple run: %v", err)
 		}
+		<-time.After(p.Lag) // it may have been told twice
 	}
 	p.renew(0)
 	p.see(Good, time.Time{})
@@ -83,7 +89,7 @@ func (p *play) renew(code int) {
 	if p.Restarts {
 		_ = p.server.Stop() // how it takes SIGTERM is its own affair
 	}
-	p.deploy(p.Short)
+	p.deploy(lasting)
 	var paths []string
 	for _, c := range p.Certificates {
 		paths = append(paths, p.Seen(c.Chain))
