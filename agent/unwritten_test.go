@@ -16,14 +16,21 @@ import (
 	"github.com/restaple/restaple/agent/staple"
 )
 
+// inTheWay has a directory where a file is to be written, and returns its path.
+func (b *bubble) inTheWay(name string) string {
+	b.t.Helper()
+	path := filepath.Join(b.dir, name)
+	if err := os.Mkdir(path, 0o755); err != nil {
+		b.t.Fatal(err)
+	}
+	return path
+}
+
 func TestAStapleThatCouldNotBeWrittenIsNotAskedForAgain(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bubble) {
 		b.issue("site.pem", a0)
 		b.behave("a.example", b.good(8*time.Hour, 0))
-		inTheWay := filepath.Join(b.dir, "site.pem.ocsp")
-		if err := os.Mkdir(inTheWay, 0o755); err != nil {
-			t.Fatal(err)
-		}
+		inTheWay := b.inTheWay("site.pem.ocsp")
 		b.run(nil)
 		b.pass(3 * time.Hour)
 		if got := b.states(); got[NotWritable] != 1 || b.requests() != 1 {
@@ -46,10 +53,7 @@ func TestAStapleThatIsKeptIsRenewedInTime(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bubble) {
 		b.issue("site.pem", a0)
 		b.behave("a.example", b.good(8*time.Hour, 0))
-		inTheWay := filepath.Join(b.dir, "site.pem.ocsp")
-		if err := os.Mkdir(inTheWay, 0o755); err != nil {
-			t.Fatal(err)
-		}
+		inTheWay := b.inTheWay("site.pem.ocsp")
 		b.run(nil)
 		b.pass(47 * time.Hour)
 		// From two fifths of the eight hours to their half.
@@ -76,10 +80,7 @@ func TestARevokedStapleIsNotKeptToBeWritten(t *testing.T) {
 		}
 		b.issue("site.pem", a0)
 		b.behave("a.example", answers(r))
-		inTheWay := filepath.Join(b.dir, "site.pem.ocsp")
-		if err := os.Mkdir(inTheWay, 0o755); err != nil {
-			t.Fatal(err)
-		}
+		inTheWay := b.inTheWay("site.pem.ocsp")
 		b.run(nil)
 		b.pass(time.Minute)
 		if err := r.SetFault("revoked"); err != nil {
