@@ -45,11 +45,12 @@ type Agent struct {
 	owners    map[string]*target // of staple files and snippets
 	subjects  map[subjectKey]*subject
 	due       schedule.Queue[*subject]
-	unwritten int                 // staples that targets hold
-	blocked   map[string]blockage // of directories in which nothing can be written
-	lookings  int                 // observations on their way
-	askings   int                 // requests on their way
-	placings  int                 // changes of staple files on their way
+	unwritten int                   // staples that targets hold
+	blocked   map[string]blockage   // of directories in which nothing can be written
+	touches   map[*target]time.Time // when a file is to get another time
+	lookings  int                   // observations on their way
+	askings   int                   // requests on their way
+	placings  int                   // changes of staple files on their way
 	scanning  bool
 	rescan    bool              // asked for, and not begun
 	soon      bool              // one is about to be asked for
@@ -104,6 +105,7 @@ func New(o Options) (*Agent, error) {
 		owners:     make(map[string]*target),
 		subjects:   make(map[subjectKey]*subject),
 		blocked:    make(map[string]blockage),
+		touches:    make(map[*target]time.Time),
 		problems:   make(map[string]string),
 		stapleDirs: make(map[string]bool),
 		scans:      make(chan scan),

@@ -35,9 +35,11 @@ func (a *Agent) evaluate(ctx context.Context, s *subject, now time.Time) {
 		} else if t.snippet != "" && t.disk.kind == valid && !t.disk.mended && !t.placing && !t.looking && !now.Before(t.writeAt) {
 			a.place(t, placement{mend: true})
 		}
+		a.touch(t, now)
 		a.rewrite(t, now) // after a withdrawal, for which a full disk has room
 		a.say(t, now)
 		earlier(t.writeAt)
+		earlier(a.touches[t])
 		if t.disk.kind == valid {
 			earlier(schedule.UrgentAt(t.disk.this, t.disk.ends))
 			earlier(alarmAt(t))

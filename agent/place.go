@@ -20,6 +20,7 @@ type placement struct {
 	was    watcher.Stamp // of the staple file that this replaces
 	staple *staple.Staple
 	mend   bool // the staple is there, only its snippet has to be written
+	touch  bool // the staple is there, only its time has to change
 	urgent bool // the file holds nothing good: it goes before others
 	way    profile.Way
 	cause  profile.Cause
@@ -138,8 +139,13 @@ func (a *Agent) onPlacement(t *target, p placed) {
 	switch {
 	case p.moved:
 		log.Debug("certificate or staple changed meanwhile: looking again")
-	case p.err != nil:
+	case p.err != nil && !p.touch:
 		a.onUnwritten(t, p)
+	case p.touch:
+		t.disk.stamp = p.disk
+		if p.err != nil {
+			log.Warn("a server that was just starting may not have seen the staple", "err", p.err)
+		}
 	case p.mend:
 		a.written(t)
 		t.disk.snippet, t.disk.mended = p.snip, true
@@ -151,6 +157,7 @@ func (a *Agent) onPlacement(t *target, p placed) {
 		t.disk = holding(p.staple, p.disk)
 		t.disk.snippet, t.disk.mended = p.snip, true
 		if p.changed {
+			a.touchLater(t)
 			log.Info("staple placed", "this_update", stamp(p.staple.ThisUpdate), "next_update", stamp(p.staple.NextUpdate))
 		}
 	default:

@@ -120,6 +120,10 @@ func (r *placer) place(batch []placement) []placed {
 			only.add(p)
 			continue
 		}
+		if p.touch {
+			p.again(&at)
+			continue
+		}
 		still := func() error { return p.still(&at) }
 		if p.snippet == "" {
 			first = append(first, p.stapleJob(still))
@@ -145,7 +149,7 @@ func (r *placer) place(batch []placement) []placed {
 	only.onlyChanged()
 	only.keep()
 	for i := range out {
-		if p := &out[i]; p.path != "" && !p.moved {
+		if p := &out[i]; p.path != "" && !p.moved && !p.touch {
 			if !p.changed && p.err == nil && p.still(&at) != nil {
 				continue // the bytes were there already, perhaps for another leaf by now
 			}

@@ -295,6 +295,7 @@ func (a *Agent) detach(t *target) {
 		a.keyTypes.remove(t)
 	}
 	t.sub, t.next = nil, nil
+	delete(a.touches, t)
 	a.hold(t, nil)
 	a.o.Index.put(t, nil)
 	s.targets = slices.DeleteFunc(s.targets, func(o *target) bool { return o == t })

@@ -11,6 +11,8 @@ import (
 // nextUpdate. It watches its ocsp-dir, where a staple is called by the MD5 sum
 // of the certificate's path, so nobody has to tell it, unless the certificate
 // names no responder: then it reads the file only when it starts and on SIGHUP.
+// While it starts or reloads it looks first and watches later: a file that
+// comes in between is not read before its time changes.
 // With ocsp-resp-file it does not start without a valid file, so nothing is ever
 // taken away from it.
 func hitch() *Profile {
@@ -18,6 +20,7 @@ func hitch() *Profile {
 		Name:     "hitch",
 		reacts:   hitchReacts(),
 		Template: "/var/lib/hitch/{md5}", // what ocsp-dir is by default
+		Touch:    5 * time.Second,
 	}
 	p.accept = func(s *staple.Staple, _ time.Time) error {
 		switch {

@@ -57,6 +57,11 @@ type Profile struct {
 	// newer one without being told; 0: it is told, or sees it at once.
 	Lazy time.Duration
 
+	// Touch is how long after a staple was placed its file gets another time:
+	// a server that watches it, and that was just starting, may have looked for
+	// it before it was there and begun to watch it only then. 0: it gets none.
+	Touch time.Duration
+
 	// OnePerBlock says that RSA and ECDSA certificates of one name cannot
 	// have a staple each in the same server block.
 	OnePerBlock bool

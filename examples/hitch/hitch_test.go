@@ -83,6 +83,16 @@ func TestHitch(t *testing.T) { example(false).Prove(t) }
 // staples; whoever deploys a certificate has hitch reload.
 func TestHitchWithNothingButItsName(t *testing.T) { example(true).Prove(t) }
 
+// TestHitchThatOverlooksAStaple has hitch start slowly: it looks for the staple,
+// then it starts the process that watches for newer ones.
+func TestHitchThatOverlooksAStaple(t *testing.T) {
+	e := example(true)
+	e.Serve = func(s *stage.Stage) *stage.Process {
+		return s.StartSlowed("clone", 5*time.Second, "openat", "hitch", "--config="+config)
+	}
+	e.ProveOverlooked(t, nameOf(certificate)+`", O_RDONLY) = -1 ENOENT`)
+}
+
 // TestHitchWithACertificateThatNamesNoResponder shows that the hook has hitch
 // read a file that it does not watch.
 func TestHitchWithACertificateThatNamesNoResponder(t *testing.T) {

@@ -148,6 +148,14 @@ func (e Example) ProveHeard(t *testing.T, slow string) {
 	e.on(t).heard(slow)
 }
 
+// ProveOverlooked shows that the server gets a staple which came after it had
+// looked for it, and before it watched for it. Looked is what tells of the look
+// in the trace of StartSlowed, by which Serve starts it.
+func (e Example) ProveOverlooked(t *testing.T, looked string) {
+	t.Parallel()
+	e.on(t).overlooked(looked)
+}
+
 // ProveHealed shows that a server which starts with older staples than those on
 // disk gets these. Keep puts the staples that there are where the server will
 // find them whenever it starts.
