@@ -69,11 +69,11 @@ func (o *opens) look(a *agent.Agent) (files []string) {
 		if err := a.Rescan(o.t.Context()); err != nil {
 			o.t.Fatal(err)
 		}
-		for begun, deadline := false, time.Now().Add(10*time.Second); !begun; time.Sleep(time.Millisecond) {
+		for begun, deadline := false, time.Now().Add(time.Minute); !begun; time.Sleep(time.Millisecond) {
 			more, dir := o.next()
 			files, begun = append(files, more...), dir > 0
 			if time.Now().After(deadline) {
-				o.t.Fatal("no look within 10 s")
+				o.t.Fatal("no look within a minute")
 			}
 		}
 	}

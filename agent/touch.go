@@ -9,7 +9,7 @@ import (
 // touchLater has the staple file of t, which was placed just now, get another
 // time if its server needs that; see profile.Profile.Touch.
 func (a *Agent) touchLater(t *target) {
-	if in := a.o.Groups[t.key.group].Profile.Touch; in > 0 {
+	if in := a.o.Groups[t.key.group].Profile.Touch; in > 0 && t.sub != nil {
 		a.touches[t] = wall().Add(in)
 	}
 }
