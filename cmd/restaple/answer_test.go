@@ -16,6 +16,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ocsp"
 
@@ -192,6 +193,53 @@ func TestStatusCountsWhatWasAnswered(t *testing.T) {
 	if code, out, errs := command(t, "status", "--config", file); code != exitOK || !strings.HasSuffix(out, want) {
 		t.Errorf("status: exit %d, %s%s, want %q", code, out, errs, want)
 	}
+}
+
+// TestPurgeOfAFileForgetsWhatItsIssuerHasSaid purges by the files of two
+// certificates that have one serial and two issuers, and by one without its
+// issuer, while restaple answers.
+func TestPurgeOfAFileForgetsWhatItsIssuerHasSaid(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	dir := t.TempDir()
+	desk, file := filepath.Join(dir, "ocsp.sock"), filepath.Join(dir, "restaple.yaml")
+	s.write(file, fmt.Appendf(nil, "state_dir: %s\nallow: [127.0.0.0/8]\ncertificates: [{paths: [%s]}]\nlisten: 'unix:%s'\nanswer_for: issuers\n", s.state, s.dir, desk))
+	startProcess(t, "run", "--config", file)
+	until(t, "it answers", exists(desk))
+	client := overSocket(desk)
+	ours, err := s.pki.Intermediate.Issue(lab.IssueOptions{Names: []string{"other.test"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger, err := lab.NewPKI(lab.PKIOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := stranger.Intermediate.Issue(lab.IssueOptions{Names: []string{"other.test"}, Serial: ours.Certificate.SerialNumber})
+	if err != nil {
+		t.Fatal(err)
+	}
+	purge := func(pem []byte, want string) {
+		t.Helper()
+		cert := filepath.Join(dir, "other.pem")
+		s.write(cert, pem)
+		if code, out, errs := command(t, "purge", "--config", file, cert); code != exitOK || out != cert+": "+want+" forgotten\n" {
+			t.Errorf("exit %d, %s%s, want %s", code, out, errs, want)
+		}
+	}
+	until(t, "the certificate is answered for", func() bool { return s.asks(client, "http://x", ours) == "good" })
+	if err := s.responder.Revoke(ours.Certificate.SerialNumber, "", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	purge(theirs.ChainPEM(), "0 answers")
+	if got := s.asks(client, "http://x", ours); got != "good" {
+		t.Errorf("what is kept: got %s, want good", got)
+	}
+	purge(ours.ChainPEM(), "1 answer")
+	if got := s.asks(client, "http://x", ours); got != "revoked" {
+		t.Errorf("after the purge: got %s, want it asked anew: revoked", got)
+	}
+	purge(ours.CertPEM(), "1 answer")
 }
 
 func TestPurgeTakesCertificatesAndSerialsAsPeopleWriteThem(t *testing.T) {
