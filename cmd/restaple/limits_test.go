@@ -64,6 +64,7 @@ func TestGuardIsAsConfigured(t *testing.T) {
 // TestTimeoutsAreAsConfigured has a responder that does not answer, and one that
 // is connected to and does not begin TLS.
 func TestTimeoutsAreAsConfigured(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		name  string
 		lines []string // HOST is the responder's
@@ -77,6 +78,7 @@ func TestTimeoutsAreAsConfigured(t *testing.T) {
 			tls: true, want: "timeout"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
+			t.Parallel() // they wait more than they do
 			s := newScene(t)
 			if err := s.responder.SetFault("hang"); err != nil {
 				t.Fatal(err)
