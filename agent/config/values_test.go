@@ -25,6 +25,32 @@ func TestAnEmptyFileMeansTheDefaults(t *testing.T) {
 	}
 }
 
+// TestWhatHoldsWithoutAFile is what the annotated example calls the defaults.
+func TestWhatHoldsWithoutAFile(t *testing.T) {
+	c := Default()
+	if c.Admin != (Admin{}) || len(c.Answer.Listen) > 0 {
+		t.Errorf("somebody listens: %+v, %+v", c.Admin, c.Answer)
+	}
+	if c.GuardStrict || len(c.Allow)+len(c.Deny)+len(c.Responders)+len(c.Hooks) > 0 || c.Proxy != "" {
+		t.Errorf("got %+v, want the ordinary guard and way, and no settings of responders", c)
+	}
+	for _, d := range []struct {
+		name      string
+		got, want any
+	}{
+		{"rescan", c.Rescan, time.Minute},
+		{"log", c.Log, Log{FormatText, slog.LevelInfo}},
+		{"timeout", c.Timeout, 15 * time.Second},
+		{"connect_timeout", c.ConnectTimeout, 5 * time.Second},
+		{"max_in_flight", c.MaxInFlight, 256},
+		{"answer_for", c.Answer.For, "certificates"},
+	} {
+		if d.got != d.want {
+			t.Errorf("%s: got %v, want %v", d.name, d.got, d.want)
+		}
+	}
+}
+
 func TestTheDefaultScheduleIsEveryMinute(t *testing.T) {
 	at := time.Date(2026, time.March, 1, 12, 0, 30, 0, time.UTC)
 	if got, want := Default().Schedule.Next(at), at.Add(30*time.Second); !got.Equal(want) {
