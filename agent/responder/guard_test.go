@@ -191,6 +191,14 @@ func TestGuardHoldsForEachWayToAnAddress(t *testing.T) {
 		w.query.Configured = true
 		askError(t, w.client, w.query, KindRefused)
 	})
+	t.Run("a redirect to an issuer", func(t *testing.T) {
+		near := serveAt(t, "127.0.0.2:0", http.RedirectHandler(url, http.StatusFound))
+		c := newClient(t, Options{Guard: NewGuard(GuardOptions{Allow: prefixes("127.0.0.2/32")})})
+		_, err := c.FetchIssuer(t.Context(), "http://"+near.String()+"/ca.cer")
+		if e := checkError(t, nil, err, KindRefused); !strings.Contains(e.Error(), "redirected to "+url) {
+			t.Errorf("the error does not say where it went: %v", e)
+		}
+	})
 	if asked {
 		t.Error("the request went through")
 	}
