@@ -63,7 +63,7 @@ type Answerer struct {
 	keeper    *keeper
 	clients   *limits
 	since     time.Time
-	counters  counters
+	counters  *counters
 	next      atomic.Pointer[Answerer]
 }
 
@@ -76,11 +76,12 @@ func New(o Options) *Answerer {
 			false: staple.NewVerifier(staple.Options{}),
 			true:  staple.NewVerifier(staple.Options{Strict: true}),
 		},
-		named:   named(o.Issuers),
-		clients: newLimits(o.Rate, burstOf(o.Rate)),
-		since:   wall().Truncate(time.Second),
+		named:    named(o.Issuers),
+		clients:  newLimits(o.Rate, burstOf(o.Rate)),
+		since:    wall().Truncate(time.Second),
+		counters: new(counters),
 	}
-	a.keeper = newKeeper(&a.o, a.shelf, a.verifiers, &a.counters)
+	a.keeper = newKeeper(&a.o, a.shelf, a.verifiers, a.counters)
 	return a
 }
 
@@ -96,8 +97,12 @@ func (a *Answerer) Run(ctx context.Context) error {
 }
 
 // HandOver has next answer what a, when its Run has ended, can answer no more:
-// what has to be asked for. It waits until next knows its certificates.
-func (a *Answerer) HandOver(next *Answerer) { a.next.Store(next) }
+// what has to be asked for. It waits until next knows its certificates. Next, which
+// nobody uses yet, goes on with what a has counted.
+func (a *Answerer) HandOver(next *Answerer) {
+	next.since, next.counters, next.keeper.counters = a.since, a.counters, a.counters
+	a.next.Store(next)
+}
 
 // load takes in what was kept, as soon as it is known what is looked after.
 func (a *Answerer) load(ctx context.Context) {

@@ -36,7 +36,7 @@ type counters struct {
 
 // Snapshot returns the counts as they are now.
 func (a *Answerer) Snapshot() Counts {
-	c := &a.counters
+	c := a.counters
 	return Counts{
 		Since: a.since, Kept: int64(a.keeper.count()),
 		Hits: c.hits.Load(), Misses: c.misses.Load(), Upstream: c.upstream.Load(), Passed: c.passed.Load(),

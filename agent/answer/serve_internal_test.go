@@ -58,7 +58,7 @@ func TestAClientHasLittleTime(t *testing.T) {
 				l := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
 				ctx, cancel := context.WithCancel(t.Context())
 				served := make(chan error, 1)
-				a := &Answerer{}
+				a := &Answerer{counters: new(counters)}
 				go func() { served <- Serve(ctx, l, a, slog.New(slog.DiscardHandler)) }()
 				conn := l.dial()
 				start := time.Now()
@@ -114,7 +114,7 @@ func TestClientsLeaveDescriptorsForEverythingElse(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
-	go func() { served <- Serve(ctx, l, &Answerer{}, slog.New(slog.DiscardHandler)) }()
+	go func() { served <- Serve(ctx, l, &Answerer{counters: new(counters)}, slog.New(slog.DiscardHandler)) }()
 	const most = 400 / 4 / 2 // half of the quarter that all clients may have
 	var conns []net.Conn
 	for i := range most + 1 {

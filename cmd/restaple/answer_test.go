@@ -195,6 +195,35 @@ func TestStatusCountsWhatWasAnswered(t *testing.T) {
 	}
 }
 
+// TestCountsGoOnAcrossChangesOfTheConfiguration asks before one, and after it at
+// an address that is new.
+func TestCountsGoOnAcrossChangesOfTheConfiguration(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	dir := t.TempDir()
+	first, second, file := filepath.Join(dir, "first.sock"), filepath.Join(dir, "second.sock"), filepath.Join(dir, "restaple.yaml")
+	config := func(listen string) {
+		s.write(file, fmt.Appendf(nil, "state_dir: %s\nallow: [127.0.0.0/8]\ncertificates: [{paths: [%s]}]\nlisten: [%s]\n", s.state, s.dir, listen))
+	}
+	config("'unix:" + first + "'")
+	p := startProcess(t, "run", "--config", file)
+	answers := func(at string) func() bool {
+		return func() bool { return s.asks(overSocket(at), "http://x", s.issued) == "good" }
+	}
+	until(t, "it answers", answers(first))
+	config("'unix:" + first + "', 'unix:" + second + "'")
+	p.signal(syscall.SIGHUP)
+	until(t, "it answers at the second address", answers(second))
+	p.signal(syscall.SIGTERM)
+	if err := p.Wait(); err != nil {
+		t.Errorf("after SIGTERM: %v", err)
+	}
+	const want = ": 2 hits, "
+	if code, out, errs := command(t, "status", "--config", file); code != exitOK || !strings.Contains(out, want) {
+		t.Errorf("status: exit %d, %s%s, want %q", code, out, errs, want)
+	}
+}
+
 // TestPurgeOfAFileForgetsWhatItsIssuerHasSaid purges by the files of two
 // certificates that have one serial and two issuers, and by one without its
 // issuer, while restaple answers.
