@@ -126,3 +126,29 @@ func TestRateOfAResponderIsKept(t *testing.T) {
 		t.Errorf("exit %d, asked %d times\n%s%s", code, asked, out, errs)
 	}
 }
+
+// TestScheduleIsAsConfigured has a staple that is past the middle of its life, and
+// not yet in the last quarter, which waits for no schedule.
+func TestScheduleIsAsConfigured(t *testing.T) {
+	inHalfAYear := time.Now().AddDate(0, 6, 0)
+	for _, row := range []struct {
+		name, lines string
+		want        int64 // requests
+	}{
+		{name: "by default", want: 1},
+		{name: "half a year away", lines: fmt.Sprintf("schedule: '0 0 1 %d *'", inHalfAYear.Month())},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			s := newScene(t)
+			since := time.Now().Add(-39 * time.Minute)
+			der, err := s.pki.Intermediate.Vouch(s.issued.Certificate, since, since.Add(time.Hour)).Encode()
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.write(s.cert+".ocsp", der)
+			if code, out, errs := s.configured("allow: [127.0.0.0/8]", row.lines); code != exitOK || s.responder.Received() != row.want {
+				t.Errorf("exit %d, %d requests, want %d\n%s%s", code, s.responder.Received(), row.want, out, errs)
+			}
+		})
+	}
+}
