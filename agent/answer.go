@@ -182,10 +182,8 @@ func (a *Agent) onStatement(s *subject, r answer, e *staple.Error, now time.Time
 	a.noteFailure(s, r, now)
 	a.endRound(s, now)
 	s.message, s.stated, s.statedTo = e.Statement.Status, e.Statement.ThisUpdate, e.Statement.Expires
-	publish := Policy.publishesUnknown
 	if s.message == staple.Revoked {
 		s.attempts = 0
-		publish = Policy.publishesRevoked
 		if first {
 			a.log.Error("certificate revoked", "cert", s.name(), "serial", s.chain.Leaf.SerialHex(), "responder", r.url,
 				"reason", e.Statement.RevocationReason, "revoked_at", e.Statement.RevokedAt)
@@ -201,14 +199,22 @@ func (a *Agent) onStatement(s *subject, r answer, e *staple.Error, now time.Time
 			a.hold(t, nil) // it is older
 		}
 		good := t.disk.current(now)
-		if publish(a.policy(t)) && !(good && s.message == staple.Unknown) {
+		if a.policy(t).publishes(s.message) && !(good && s.message == staple.Unknown) {
 			a.offer(t, e.Statement, now)
 		}
 	}
 }
 
-func (p Policy) publishesRevoked() bool { return p.OnRevoked == Publish }
-func (p Policy) publishesUnknown() bool { return p.OnUnknown == Publish }
+// publishes reports whether a staple that says s is to be served.
+func (p Policy) publishes(s staple.Status) bool {
+	switch s {
+	case staple.Revoked:
+		return p.OnRevoked == Publish
+	case staple.Unknown:
+		return p.OnUnknown == Publish
+	}
+	return true
+}
 
 // endRound notes that every responder that was to be asked has been.
 func (a *Agent) endRound(s *subject, now time.Time) {

@@ -141,14 +141,14 @@ func (a *Agent) healOnce(ctx context.Context, h Held) error {
 	return err
 }
 
-// Placed returns a change for each good staple that is on disk and that q is
-// told of.
+// Placed returns a change for each staple that is on disk, as it should be, and
+// that q is told of.
 func (a *Agent) Placed(ctx context.Context, q *hooks.Queue) []hooks.Change {
 	var out []hooks.Change
 	a.onLoop(ctx, func() {
 		now := wall()
 		for _, t := range a.targets {
-			if t.sub == nil || !t.disk.current(now) || !slices.Contains(a.o.Groups[t.key.group].Hooks, q) {
+			if t.sub == nil || !t.disk.lasts(now) || !a.policy(t).publishes(t.disk.status) || !slices.Contains(a.o.Groups[t.key.group].Hooks, q) {
 				continue
 			}
 			out = append(out, a.standing(t))
@@ -170,11 +170,13 @@ func (a *Agent) onLoop(ctx context.Context, f func()) {
 	}
 }
 
-// ReadStaple returns the response in a staple file, verified for the
-// certificate it belongs to. The error is fs.ErrNotExist if there is no staple
-// file, or nothing but a placeholder in it.
-func ReadStaple(loader *chain.Loader, cert, path string) ([]byte, error) {
-	c, err := loader.Load(cert)
+// ReadStaple returns the response in the staple file of a change, verified for
+// the certificate it belongs to: a good one, or one that says what the change
+// does. The error is fs.ErrNotExist if there is no staple file, or nothing but a
+// placeholder in it.
+func ReadStaple(loader *chain.Loader, change hooks.Change) ([]byte, error) {
+	path := change.Staple
+	c, err := loader.Load(change.Cert)
 	if err != nil {
 		return nil, err
 	}
@@ -186,6 +188,9 @@ func ReadStaple(loader *chain.Loader, cert, path string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %w", path, fs.ErrNotExist)
 	}
 	s, err := staple.Verify(der, c, wall(), staple.Options{})
+	if e, ok := errors.AsType[*staple.Error](err); ok && e.Statement != nil && string(e.Statement.Status) == change.Status {
+		s, err = e.Statement, nil // it was published, by policy
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

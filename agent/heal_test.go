@@ -8,10 +8,12 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/restaple/restaple/agent"
 	"github.com/restaple/restaple/agent/lab"
 	"github.com/restaple/restaple/hooks"
+	"github.com/restaple/restaple/watcher/chain"
 )
 
 // memoryServer is a server that keeps staples in its memory and forgets them
@@ -75,6 +77,41 @@ func TestRestartedServerIsComparedWithTheDisk(t *testing.T) {
 		if len(all) != 1 || all[0].Cert != w.path("site.pem") || all[0].NextUpdate.IsZero() {
 			t.Errorf("comparison %d was with %+v, want the staple of site.pem", i, all)
 		}
+	}
+}
+
+// TestARevocationIsComparedIfItIsPublished: a server that restarts has to say it
+// again.
+func TestARevocationIsComparedIfItIsPublished(t *testing.T) {
+	for policy, want := range map[string]string{agent.Publish: "revoked", agent.Keep: "good", agent.Withdraw: ""} {
+		t.Run(policy, func(t *testing.T) {
+			w := newWorld(t)
+			w.group = func(g *agent.Group) { g.Policy.OnRevoked = policy }
+			issued := w.issue("site.pem", lab.IssueOptions{})
+			w.once("generic")
+			if err := w.responder.Revoke(issued.Certificate.SerialNumber, "", time.Now().Add(-time.Minute)); err != nil {
+				t.Fatal(err)
+			}
+			w.options = func(o *agent.Options) { o.Force = true }
+			w.once("generic")
+			m := &memoryServer{identity: "1"}
+			w.hold(m)
+			w.once("generic")
+			if m.count() != 1 {
+				t.Fatalf("compared %d times, want once", m.count())
+			}
+			got := ""
+			for _, c := range m.compared[0] {
+				der, err := agent.ReadStaple(chain.NewLoader(chain.LoaderOptions{}), c)
+				if err != nil || len(der) == 0 {
+					t.Errorf("%+v: got %d octets, %v", c, len(der), err)
+				}
+				got += c.Status
+			}
+			if got != want {
+				t.Errorf("compared with %q, want %q", got, want)
+			}
+		})
 	}
 }
 

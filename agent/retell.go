@@ -129,7 +129,7 @@ func (a *Agent) replaced(group int, name string) []*target {
 // standing is the change after which a staple file is as it is now.
 func (a *Agent) standing(t *target) hooks.Change {
 	d := &t.disk
-	if d.kind != valid || !wall().Before(d.ends) {
+	if !d.lasts(wall()) {
 		return a.change(t, hooks.Withdrawn)
 	}
 	c := a.change(t, hooks.Placed)

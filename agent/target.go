@@ -93,8 +93,12 @@ const (
 // current reports whether the file holds a staple that says good and is in
 // time at now.
 func (d *disk) current(now time.Time) bool {
-	return d.kind == valid && d.status == staple.Good && now.Before(d.ends)
+	return d.lasts(now) && d.status == staple.Good
 }
+
+// lasts reports whether the file holds a response, whatever it says, that has not
+// ended.
+func (d *disk) lasts(now time.Time) bool { return d.kind == valid && now.Before(d.ends) }
 
 // olderThan reports whether s says something later than what the file holds.
 func (d *disk) olderThan(s *staple.Staple) bool {

@@ -60,7 +60,7 @@ func (s *system) haproxyQueue(h *config.Hook, c *config.HAProxy, usual []string,
 		Master:  c.Master,
 		Buffer:  c.Buffer,
 		Turns:   turns,
-		Read:    func(c hooks.Change) ([]byte, error) { return agent.ReadStaple(s.loader, c.Cert, c.Staple) },
+		Read:    func(c hooks.Change) ([]byte, error) { return agent.ReadStaple(s.loader, c) },
 		All:     func() []hooks.Change { return s.placed(q) },
 		Log:     log,
 	})

@@ -74,3 +74,11 @@ func TestHAProxyHoldsTheNewestAfterARestart(t *testing.T) {
 func TestHAProxyRuntimeAPIWithReserve(t *testing.T) {
 	example("server: haproxy", "server: haproxy\n    reserve: true").ProveLate(t)
 }
+
+// TestHAProxyRuntimeAPIThatPublishesRevocations has HAProxy say itself that its
+// certificates are revoked, as soon as restaple knows.
+func TestHAProxyRuntimeAPIThatPublishesRevocations(t *testing.T) {
+	e := example("server: haproxy", "server: haproxy\n    on_revoked: publish")
+	e.Missing, e.RevokedAtEnd = stage.Revoked, false
+	e.ProveRevoked(t)
+}

@@ -114,6 +114,12 @@ func (e Example) ProveGone(t *testing.T) {
 	})
 }
 
+// ProveRevoked shows what is served when the certificates are revoked.
+func (e Example) ProveRevoked(t *testing.T) {
+	t.Parallel()
+	e.on(t).revoked()
+}
+
 // ProveLastRevoked shows that the last of several certificates loses its staple,
 // and the others keep theirs.
 func (e Example) ProveLastRevoked(t *testing.T) {
