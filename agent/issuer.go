@@ -28,12 +28,16 @@ type issuerCache struct {
 	temporary bool   // goes with the agent
 }
 
+// FetchedIssuers is the directory of issuers that were fetched, below a state
+// directory.
+func FetchedIssuers(stateDir string) string { return filepath.Join(stateDir, "issuers") }
+
 // openIssuerCache makes the cache. Without a state directory, or if nothing may
 // be changed, it lasts as long as the agent.
 func openIssuerCache(o *Options) (*issuerCache, error) {
 	lasting := ""
 	if o.StateDir != "" {
-		dir := filepath.Join(o.StateDir, "issuers")
+		dir := FetchedIssuers(o.StateDir)
 		if o.LookOnly {
 			return &issuerCache{dir: dir}, nil
 		}

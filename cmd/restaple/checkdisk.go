@@ -147,10 +147,15 @@ func (s *system) groupOf(c agent.Certificate) *agent.Group {
 	return &s.options.Groups[i]
 }
 
+// issuerDirs is where issuers are found, those among them that an agent has
+// fetched.
 func (s *system) issuerDirs() []string {
 	var dirs []string
 	for _, g := range s.options.Groups {
 		dirs = append(dirs, g.IssuerDirs...)
+	}
+	if s.options.StateDir != "" {
+		dirs = append(dirs, agent.FetchedIssuers(s.options.StateDir))
 	}
 	return dirs
 }

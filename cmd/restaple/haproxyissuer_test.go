@@ -1,12 +1,18 @@
 package main
 
 import (
+	"bytes"
+	"crypto/tls"
+	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/restaple/restaple/agent/lab"
 )
 
 // needHAProxy skips the test if there is none to be had.
@@ -91,5 +97,72 @@ func TestHAProxyAlwaysStarts(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestHAProxyIsToldOfAStapleWhoseIssuerWasFetched has an HAProxy with an
+// issuers-chain-path, and restaple with nothing but the leaf: it fetches the
+// issuer, and needs it again when it hands the staple over.
+func TestHAProxyIsToldOfAStapleWhoseIssuerWasFetched(t *testing.T) {
+	needHAProxy(t)
+	s := newScene(t)
+	responders := s.issued.Certificate.OCSPServer
+	issued, err := s.pki.Intermediate.Issue(lab.IssueOptions{Names: []string{"site.test"}, CAIssuers: []string{responders[0] + "issuer.cer"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := issued.KeyPEM()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write(s.cert, slices.Concat(issued.CertPEM(), key))
+	dir, err := os.MkdirTemp("", "restaple") // short enough for sockets
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	chains, cfg, admin, served := filepath.Join(dir, "chains"), filepath.Join(dir, "cfg"), filepath.Join(dir, "admin.sock"), filepath.Join(dir, "tls.sock")
+	if err := os.Mkdir(chains, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s.write(filepath.Join(chains, "ca.pem"), s.pki.Intermediate.CertPEM())
+	s.write(cfg, fmt.Appendf(nil, "global\nstats socket %s level admin\nissuers-chain-path %s\n"+
+		"defaults\nmode http\ntimeout client 1m\ntimeout server 1m\ntimeout connect 1m\nfrontend tls\nbind %s ssl crt %s\n", admin, chains, served, s.cert))
+	haproxy := exec.Command("haproxy", "-db", "-f", cfg)
+	haproxy.Stderr = t.Output()
+	if err := haproxy.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = haproxy.Process.Kill()
+		_ = haproxy.Wait() // it was killed
+	})
+	until(t, "HAProxy listens", func() bool {
+		c, err := net.Dial("unix", admin)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+	config := filepath.Join(t.TempDir(), "restaple.yaml")
+	s.write(config, fmt.Appendf(nil, "certificates: [{paths: [%s], server: haproxy, issuers_chain_path: true, hooks: [{haproxy: {socket: %s}}]}]\n", s.cert, admin))
+	if code, out, errs := s.command("refresh", "--config", config); code != exitOK {
+		t.Errorf("exit %d: %s%s", code, out, errs)
+	}
+	placed, err := os.ReadFile(s.cert + ".ocsp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("unix", served)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	client := tls.Client(conn, &tls.Config{InsecureSkipVerify: true}) // the staple is what counts
+	if err := client.HandshakeContext(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := client.ConnectionState().OCSPResponse; !bytes.Equal(got, placed) {
+		t.Errorf("served are %d octets, want the staple that was placed", len(got))
 	}
 }

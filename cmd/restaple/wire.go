@@ -47,11 +47,7 @@ func (s *system) start() (*agent.Agent, error) {
 // assemble translates a config. Only is which of its certificates to look
 // after; none means all.
 func assemble(c *config.Config, only []string, log *slog.Logger) (*system, error) {
-	var issuers []string
-	for _, set := range c.Certificates {
-		issuers = append(issuers, set.Issuers...)
-	}
-	s := &system{log: log, loader: chain.NewLoader(chain.LoaderOptions{IssuerDirs: issuers})}
+	s := &system{log: log}
 	var wrong config.Problems
 	fail := failer(func(key string, err error) { wrong = append(wrong, c.Blame(key, err)) })
 	s.client = newClient(c, fail)
@@ -104,6 +100,7 @@ func assemble(c *config.Config, only []string, log *slog.Logger) (*system, error
 		}
 		s.options.Groups = append(s.options.Groups, *g)
 	}
+	s.loader = chain.NewLoader(chain.LoaderOptions{IssuerDirs: s.issuerDirs()})
 	s.newAnswers(c, fail)
 	if len(wrong) > 0 {
 		s.client.Close()
