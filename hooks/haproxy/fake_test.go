@@ -125,6 +125,39 @@ func TestADeadHAProxyIsGivenUp(t *testing.T) {
 	})
 }
 
+// TestAnOldWorkerThatDoesNotAnswerIsToldNoMore: or a burst of changes would wait
+// for it as often as there are changes.
+func TestAnOldWorkerThatDoesNotAnswerIsToldNoMore(t *testing.T) {
+	over := make(chan struct{})
+	address, told := fake(t, func(command string, w io.Writer) {
+		switch {
+		case strings.HasPrefix(command, "show proc"):
+			fmt.Fprint(w, "#<PID> <type>\n1 master\n# workers\n200 worker\n# old workers\n300 worker\n301 worker\n\n")
+		case strings.HasPrefix(command, "@!300 "):
+			<-over
+		}
+	})
+	t.Cleanup(func() { close(over) })
+	d := staples(t, 10)
+	h, _ := newHook(t, Options{Address: address, Master: true, Timeout: 2 * time.Second}, d)
+	_ = h.Deliver(t.Context(), d.all()) // the current worker says nothing that would be a success
+	asked := func(prefix string) (n int) {
+		for _, c := range told() {
+			if strings.HasPrefix(c, prefix) {
+				n++
+			}
+		}
+		return n
+	}
+	// The last may be read only now.
+	for deadline := time.Now().Add(patience); asked("@!301 ") < len(d) && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	if silent, other := asked("@!300 "), asked("@!301 "); silent != 1 || other != len(d) {
+		t.Errorf("told the silent one %d times and the other one %d times, want 1 and %d", silent, other, len(d))
+	}
+}
+
 func TestOneFailureDoesNotStopTheOthersAndTheErrorIsBounded(t *testing.T) {
 	address, told := fake(t, func(command string, w io.Writer) {
 		if strings.HasPrefix(command, "set") {

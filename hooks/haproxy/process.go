@@ -2,6 +2,7 @@ package haproxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -49,9 +50,14 @@ func (h *Hook) oldWorkers(ctx context.Context) ([]*visit, error) {
 }
 
 // tellOld tells a worker that is about to go, if it has a place for r. That it
-// has gone meanwhile, or had none, is no failure.
-func (h *Hook) tellOld(ctx context.Context, v *visit, c hooks.Change, r *response) {
-	if err := v.set(ctx, r); err != nil {
+// has gone meanwhile, or had none, is no failure. It reports whether the worker
+// does not answer: the master of 3.0 keeps who asks one that ends just then
+// waiting for ever.
+func (h *Hook) tellOld(ctx context.Context, v *visit, c hooks.Change, r *response) (gone bool) {
+	err := v.set(ctx, r)
+	if err != nil {
 		h.log.Debug("old haproxy worker not told", "cert", c.Cert, "err", fmt.Errorf("worker %s: %w", strings.TrimSpace(v.prefix), err))
 	}
+	_, gone = errors.AsType[*deadError](err)
+	return gone
 }

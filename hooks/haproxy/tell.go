@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"time"
 
@@ -70,9 +71,7 @@ func (h *Hook) tell(ctx context.Context, changes []hooks.Change, compare bool) (
 			pushed++
 			h.log.Debug("staple brought into haproxy", "cert", c.Cert, "staple", c.Staple)
 		}
-		for _, v := range old {
-			h.tellOld(ctx, v, c, r)
-		}
+		old = slices.DeleteFunc(old, func(v *visit) bool { return h.tellOld(ctx, v, c, r) })
 	}
 	return pushed, failures.join()
 }
